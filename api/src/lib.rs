@@ -1,0 +1,1 @@
+//! The gateway: routes, authentication, problem+json, OpenAPI.

@@ -1,0 +1,1 @@
+//! Carries messages from the outbox to their consumers.

@@ -1,0 +1,1 @@
+//! Consumes events, evaluates rules, applies their actions.

@@ -1,0 +1,1 @@
+//! A counting allocator: how much live heap the current thread holds.

@@ -1,0 +1,1 @@
+//! The database's schema, as migrations for SQLite and PostgreSQL alike.

@@ -1,0 +1,31 @@
+//! The nouns of SmartTasks: ids, tasks, events, notifications, rules, users, time, network
+//! address rules.
+//!
+//! Everything here is data and the checks that make it valid. Nothing here does I/O; nothing
+//! but [`Clock`] knows the time.
+
+mod email;
+mod event;
+mod id;
+mod limits;
+pub mod net;
+mod notification;
+mod rule;
+mod task;
+mod time;
+mod trace;
+mod user;
+
+pub use email::{Email, EmailError};
+pub use event::{Actor, Event, EventData, EventPattern, EventType, EventTypeError, Snapshot};
+pub use id::{
+    ChangeId, CommentId, DeliveryId, EndpointId, EventId, NotificationId, RuleId, RunId, SessionId,
+    TaskId, UserId, WorkspaceId, derive_id,
+};
+pub use limits::{Invalid, text_within};
+pub use notification::{Content, Message, Notification, Recipient, WebhookTarget};
+pub use rule::{ForEach, Misfire, Overlap, Repeat, RuleSpec, RunStatus, Trigger, TriggerError};
+pub use task::{NewTask, Priority, Status, Task, TaskChanges};
+pub use time::{Clock, Span, SpanError, TimeZone, TimeZoneError, Timestamp, TimestampError};
+pub use trace::TraceParent;
+pub use user::User;

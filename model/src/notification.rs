@@ -1,0 +1,100 @@
+//! Notifications: what to say, before it is split by recipient; and the messages that the
+//! outbox carries.
+
+use crate::{
+    DeliveryId, Email, EndpointId, Event, NotificationId, RuleId, RunId, TaskId, Timestamp,
+    TraceParent, UserId, WorkspaceId,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Whom an e-mail goes to.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Recipient {
+    /// The address.
+    pub email: Email,
+    /// What they are called, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Their account, when they have one in the workspace; otherwise the mail is external.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+}
+
+/// Where a webhook goes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WebhookTarget {
+    /// A registered endpoint, signed with its secret.
+    Endpoint(EndpointId),
+    /// A bare URL, signed with the workspace's secret.
+    Url(String),
+}
+
+/// What is said, by channel.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "channel", rename_all = "snake_case")]
+pub enum Content {
+    /// A mail to each recipient.
+    Email {
+        /// Each gets a mail of their own.
+        to: Vec<Recipient>,
+        /// One line.
+        subject: String,
+        /// The plain text.
+        text: String,
+        /// The HTML alternative; made from the text when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        html: Option<String>,
+    },
+    /// A signed POST of `{type, timestamp, data}`.
+    Webhook {
+        /// Where to.
+        target: WebhookTarget,
+        /// The payload's `type`.
+        #[serde(rename = "type")]
+        kind: String,
+        /// The payload's `timestamp`.
+        timestamp: Timestamp,
+        /// The payload's `data`.
+        data: Value,
+    },
+}
+
+/// One thing to say, to one or many.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Notification {
+    /// Derived from its cause and the number of the action.
+    pub id: NotificationId,
+    /// Where it belongs.
+    pub workspace_id: WorkspaceId,
+    /// The run that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
+    /// The rule that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule_id: Option<RuleId>,
+    /// The task that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<TaskId>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// The trace that caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
+    /// What and to whom.
+    #[serde(flatten)]
+    pub content: Content,
+}
+
+/// What the outbox carries.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "message", content = "body", rename_all = "snake_case")]
+pub enum Message {
+    /// For the engine.
+    Event(Box<Event>),
+    /// For the notifier.
+    Notification(Box<Notification>),
+    /// For the notifier: a delivery whose next attempt is due.
+    Delivery(DeliveryId),
+}

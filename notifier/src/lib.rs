@@ -1,0 +1,1 @@
+//! Consumes notifications: e-mail, webhooks, signatures, retries, the delivery log.
