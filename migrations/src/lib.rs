@@ -1,1 +1,54 @@
 //! The database's schema, as migrations for SQLite and PostgreSQL alike.
+//!
+//! Conventions: instants are `bigint` milliseconds since the Unix epoch in columns named `*_at`,
+//! because time is the clock's and never the database's; ids are `uuid`; JSON that is only
+//! stored is `text`, JSON that is queried is the backend's own type. There are no foreign keys:
+//! every row names its workspace, and what must go together is written together.
+
+mod m0001_accounts;
+mod m0002_tasks;
+mod m0003_rules;
+mod m0004_messages;
+mod m0005_deliveries;
+
+use sea_orm_migration::prelude::*;
+pub use sea_orm_migration::{MigratorTrait, migrator};
+
+/// Every migration, in order.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_accounts::Migration),
+            Box::new(m0002_tasks::Migration),
+            Box::new(m0003_rules::Migration),
+            Box::new(m0004_messages::Migration),
+            Box::new(m0005_deliveries::Migration),
+        ]
+    }
+}
+
+/// Declares a migration: its tables, then its indexes as `name: table (columns), …`.
+///
+/// Indexes are SQL text because both backends read the same text, and partial and expression
+/// indexes are said more plainly so.
+macro_rules! migration {
+    (tables: [$($table:expr),+ $(,)?], indexes: [$($index:literal),* $(,)?] $(,)?) => {
+        use sea_orm_migration::prelude::*;
+
+        #[derive(DeriveMigrationName)]
+        pub struct Migration;
+
+        #[async_trait::async_trait]
+        impl MigrationTrait for Migration {
+            async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+                $(manager.create_table($table.to_owned()).await?;)+
+                $(manager.get_connection().execute_unprepared($index).await?;)*
+                Ok(())
+            }
+        }
+    };
+}
+pub(crate) use migration;

@@ -1,1 +1,39 @@
-//! Everything that is kept: entities, queries, the outbox, timers. The only crate with SQL.
+//! Everything that is kept: entities, queries, the outbox and timers. The only crate with SQL.
+//!
+//! Writing happens in [`Db::write`]: what its closure changes, publishes and schedules commits
+//! together or not at all, and closures that arrive together share a transaction. Reading
+//! functions take the workspace or the owner first; there is no unscoped `find` for callers to
+//! misuse.
+
+mod db;
+mod entity;
+mod error;
+mod group;
+mod page;
+mod tx;
+mod vault;
+
+pub mod activity;
+pub mod comments;
+pub mod deliveries;
+pub mod endpoints;
+pub mod events;
+pub mod idempotency;
+pub mod keys;
+pub mod outbox;
+pub mod retention;
+pub mod rules;
+pub mod runs;
+pub mod sessions;
+pub mod tasks;
+pub mod timers;
+pub mod users;
+pub mod workspaces;
+
+pub use db::{Db, Settings};
+pub use error::{Conflict, Error, Result};
+pub use outbox::{Outgoing, Queue};
+pub use page::{Listed, Page};
+pub use timers::{Due, Timer};
+pub use tx::{Cause, Tx};
+pub use vault::Vault;

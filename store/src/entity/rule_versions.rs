@@ -1,0 +1,21 @@
+//! A rule as it was.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "rule_versions")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub rule_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub version: i64,
+    pub workspace_id: Uuid,
+    pub spec: String,
+    pub author_id: Uuid,
+    pub created_at: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,85 @@
+//! What can go wrong in the store.
+
+use sea_orm::{DbErr, SqlErr};
+use smarttasks_model::Invalid;
+use std::time::Duration;
+
+/// The store's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why the store refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such row, or not one of this workspace.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// The row's version is not the one that the caller named.
+    #[error("the resource has changed: its version is {current}")]
+    Changed {
+        /// The version that the row has.
+        current: i64,
+    },
+    /// What was asked for contradicts what is there.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// Values that cannot be taken because of other rows, such as an assignee who is no member.
+    #[error("invalid values")]
+    Invalid(Vec<Invalid>),
+    /// More messages are pending than the configuration allows.
+    #[error("too much work is pending")]
+    Overloaded {
+        /// When another try may help.
+        retry_after: Duration,
+    },
+    /// The database could not be reached or is being shut down; nothing was changed.
+    #[error("the database is not available")]
+    Unavailable(#[source] Option<DbErr>),
+    /// A row that this version cannot read.
+    #[error("stored {0} cannot be read: {1}")]
+    Unreadable(&'static str, String),
+    /// Any other failure of the database.
+    #[error("the database failed")]
+    Database(#[source] DbErr),
+}
+
+/// What contradicts what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// The e-mail address has an account.
+    #[error("an account with this e-mail address exists")]
+    EmailTaken,
+    /// Another rule or endpoint of the workspace has the name.
+    #[error("the name is taken in this workspace")]
+    NameTaken,
+    /// A row with the same key exists.
+    #[error("it exists already")]
+    Exists,
+}
+
+impl Error {
+    /// Whether the same call may succeed later without any change.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Overloaded { .. })
+    }
+
+    /// Names what a violated unique constraint means for this write.
+    #[must_use]
+    pub fn conflict_as(self, conflict: Conflict) -> Self {
+        match self {
+            Self::Conflict(Conflict::Exists) => Self::Conflict(conflict),
+            other => other,
+        }
+    }
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        if let Some(SqlErr::UniqueConstraintViolation(_)) = error.sql_err() {
+            return Self::Conflict(Conflict::Exists);
+        }
+        match error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(Some(error)),
+            other => Self::Database(other),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The key pairs that sign access tokens; the private halves are sealed.
+
+use crate::db::at;
+use crate::entity::signing_keys;
+use crate::{Db, Result, Tx};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+use smarttasks_model::Timestamp;
+use uuid::Uuid;
+
+/// A key pair.
+#[derive(Clone)]
+pub struct SigningKey {
+    /// The `kid` of the tokens that it signs.
+    pub id: Uuid,
+    /// The public half.
+    pub public_key: Vec<u8>,
+    /// The private half.
+    pub private_key: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+fn context(id: Uuid) -> Vec<u8> {
+    [b"signing_key/", id.as_bytes().as_slice()].concat()
+}
+
+/// Every key, newest first: the newest signs, the others verify.
+///
+/// # Errors
+/// When one was sealed with another secret key.
+pub async fn list(db: &Db) -> Result<Vec<SigningKey>> {
+    signing_keys::Entity::find()
+        .order_by_desc(signing_keys::Column::CreatedAt)
+        .order_by_desc(signing_keys::Column::Id)
+        .all(db.reader())
+        .await?
+        .into_iter()
+        .map(|row| {
+            Ok(SigningKey {
+                private_key: db.vault().open(&context(row.id), &row.private_key)?,
+                id: row.id,
+                public_key: row.public_key,
+                created_at: at(row.created_at),
+            })
+        })
+        .collect()
+}
+
+/// Adds a key; it becomes the one that signs.
+///
+/// # Errors
+/// When it cannot be sealed.
+pub fn create(tx: &mut Tx, id: Uuid, public_key: Vec<u8>, private_key: &[u8]) -> Result<()> {
+    let sealed = tx.vault().seal(&context(id), private_key)?;
+    let now = tx.now();
+    tx.insert::<signing_keys::Entity>(signing_keys::ActiveModel {
+        id: Set(id),
+        public_key: Set(public_key),
+        private_key: Set(sealed),
+        created_at: Set(now.unix_millis()),
+    });
+    Ok(())
+}
+
+/// Removes the keys that were made before `before`: their tokens have expired.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn remove_older_than(tx: &mut Tx, before: Timestamp) -> Result<u64> {
+    let removed = signing_keys::Entity::delete_many()
+        .filter(signing_keys::Column::CreatedAt.lt(before.unix_millis()))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(removed.rows_affected)
+}

@@ -1,0 +1,101 @@
+//! Removes rows past their retention, a bounded number at a time.
+
+use crate::entity::{attempts, dead_letters, deliveries, events, idempotency_keys, runs, sessions};
+use crate::{Result, Tx, idempotency};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use smarttasks_model::Timestamp;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long what is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Events, and dead letters.
+    pub events: Duration,
+    /// Runs that have ended.
+    pub runs: Duration,
+    /// Deliveries that have ended, with their attempts.
+    pub deliveries: Duration,
+}
+
+/// Rows removed by one transaction: bounds how long it holds up the others.
+const BATCH: u64 = 500;
+
+/// Removes at most a batch of each kind; says whether there may be more.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn sweep(tx: &mut Tx, retention: &Retention) -> Result<bool> {
+    let now = tx.now();
+    let events_gone = sweep_events(tx, now - retention.events).await?;
+    let runs_gone = sweep_runs(tx, now - retention.runs).await?;
+    let deliveries_gone = sweep_deliveries(tx, now - retention.deliveries).await?;
+    let conn = tx.write_conn();
+    dead_letters::Entity::delete_many()
+        .filter(dead_letters::Column::DiedAt.lt((now - retention.events).unix_millis()))
+        .exec(conn)
+        .await?;
+    idempotency_keys::Entity::delete_many()
+        .filter(idempotency_keys::Column::CreatedAt.lt((now - idempotency::KEPT).unix_millis()))
+        .exec(conn)
+        .await?;
+    sessions::Entity::delete_many()
+        .filter(sessions::Column::ExpiresAt.lt(now.unix_millis()))
+        .exec(conn)
+        .await?;
+    Ok([events_gone, runs_gone, deliveries_gone]
+        .into_iter()
+        .any(|gone| gone >= BATCH))
+}
+
+async fn sweep_events(tx: &mut Tx, before: Timestamp) -> Result<u64> {
+    let ids: Vec<Uuid> = events::Entity::find()
+        .select_only()
+        .column(events::Column::Id)
+        .filter(events::Column::At.lt(before.unix_millis()))
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    let gone = events::Entity::delete_many()
+        .filter(events::Column::Id.is_in(ids))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(gone.rows_affected)
+}
+
+async fn sweep_runs(tx: &mut Tx, before: Timestamp) -> Result<u64> {
+    let ids: Vec<Uuid> = runs::Entity::find()
+        .select_only()
+        .column(runs::Column::Id)
+        .filter(runs::Column::FinishedAt.lt(before.unix_millis()))
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    let gone = runs::Entity::delete_many()
+        .filter(runs::Column::Id.is_in(ids))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(gone.rows_affected)
+}
+
+async fn sweep_deliveries(tx: &mut Tx, before: Timestamp) -> Result<u64> {
+    let ids: Vec<Uuid> = deliveries::Entity::find()
+        .select_only()
+        .column(deliveries::Column::Id)
+        .filter(deliveries::Column::FinishedAt.lt(before.unix_millis()))
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    attempts::Entity::delete_many()
+        .filter(attempts::Column::DeliveryId.is_in(ids.clone()))
+        .exec(tx.write_conn())
+        .await?;
+    let gone = deliveries::Entity::delete_many()
+        .filter(deliveries::Column::Id.is_in(ids))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(gone.rows_affected)
+}

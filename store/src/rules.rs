@@ -1,0 +1,454 @@
+//! Rules, their versions and the timers that their triggers ask for.
+
+use crate::db::at;
+use crate::entity::{rule_stats, rule_versions, rules, tasks as task_rows};
+use crate::page::{Listed, Page, Position};
+use crate::users::expect_version;
+use crate::workspaces::bump_rules;
+use crate::{Conflict, Db, Due, Error, Result, Timer, Tx, tasks};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect,
+};
+use smarttasks_model::{
+    RuleId, RuleSpec, Span, Status, TaskId, Timestamp, Trigger, UserId, WorkspaceId,
+};
+use std::collections::HashMap;
+
+/// A rule as it is kept.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its id.
+    pub id: RuleId,
+    /// Where it belongs.
+    pub workspace_id: WorkspaceId,
+    /// What its author wrote.
+    pub spec: RuleSpec,
+    /// Counts the edits, from 1.
+    pub version: i64,
+    /// Who wrote this version.
+    pub author_id: UserId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When this version was.
+    pub updated_at: Timestamp,
+}
+
+/// How often a rule matched and failed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// Runs in which it acted.
+    pub matches: i64,
+    /// Runs that failed.
+    pub failures: i64,
+    /// When it last acted or failed.
+    pub last_run_at: Option<Timestamp>,
+}
+
+/// A rule to be stored: checked, compiled once, and its next occurrences known.
+#[derive(Clone, Debug)]
+pub struct NewRule {
+    /// The id that it gets, or has.
+    pub id: RuleId,
+    /// What its author wrote.
+    pub spec: RuleSpec,
+    /// For each cron trigger its number and next occurrence.
+    pub occurrences: Vec<(usize, Timestamp)>,
+}
+
+/// Stores a new rule.
+///
+/// # Errors
+/// [`Conflict::NameTaken`].
+pub async fn create(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    author: UserId,
+    new: NewRule,
+) -> Result<Rule> {
+    expect_free_name(tx, workspace, new.id, &new.spec.name).await?;
+    bump_rules(tx, workspace).await?;
+    schedule_deadlines(tx, workspace, &new).await?;
+    insert(tx, workspace, author, new)
+}
+
+/// Stores a new rule in a workspace that has neither tasks nor rules of its name.
+pub(crate) fn insert(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    author: UserId,
+    new: NewRule,
+) -> Result<Rule> {
+    let now = tx.now();
+    let rule = Rule {
+        id: new.id,
+        workspace_id: workspace,
+        spec: new.spec.clone(),
+        version: 1,
+        author_id: author,
+        created_at: now,
+        updated_at: now,
+    };
+    tx.insert::<rules::Entity>(row(&rule)?.into_active_model());
+    insert_version(tx, &rule)?;
+    schedule_occurrences(tx, workspace, &new);
+    Ok(rule)
+}
+
+/// Stores a new version of a rule; runs of earlier versions go on as they began.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Changed`] when its version is not `expected`;
+/// [`Conflict::NameTaken`].
+pub async fn update(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    author: UserId,
+    new: NewRule,
+    expected: Option<i64>,
+) -> Result<Rule> {
+    let before = find(tx.conn(), workspace, new.id)
+        .await?
+        .ok_or(Error::NotFound("rule"))?;
+    expect_version(before.version, expected)?;
+    expect_free_name(tx, workspace, new.id, &new.spec.name).await?;
+    let now = tx.now();
+    let rule = Rule {
+        spec: new.spec.clone(),
+        version: before.version + 1,
+        author_id: author,
+        updated_at: now,
+        ..before
+    };
+    let active = row(&rule)?.into_active_model().reset_all();
+    rules::Entity::update(active)
+        .exec_without_returning(tx.write_conn())
+        .await?;
+    insert_version(tx, &rule)?;
+    tx.unschedule_rule(rule.id);
+    schedule_occurrences(tx, workspace, &new);
+    schedule_deadlines(tx, workspace, &new).await?;
+    bump_rules(tx, workspace).await?;
+    Ok(rule)
+}
+
+/// Removes a rule with its timers; its runs stay until their retention ends.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Changed`] when its version is not `expected`.
+pub async fn delete(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: RuleId,
+    expected: Option<i64>,
+) -> Result<()> {
+    let rule = find(tx.conn(), workspace, id)
+        .await?
+        .ok_or(Error::NotFound("rule"))?;
+    expect_version(rule.version, expected)?;
+    tx.unschedule_rule(id);
+    let conn = tx.write_conn();
+    rules::Entity::delete_by_id(id.0).exec(conn).await?;
+    rule_stats::Entity::delete_by_id(id.0).exec(conn).await?;
+    rule_versions::Entity::delete_many()
+        .filter(rule_versions::Column::RuleId.eq(id.0))
+        .exec(conn)
+        .await?;
+    bump_rules(tx, workspace).await
+}
+
+/// A rule of this workspace.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn get(db: &Db, workspace: WorkspaceId, id: RuleId) -> Result<Rule> {
+    find(db.reader(), workspace, id)
+        .await?
+        .ok_or(Error::NotFound("rule"))
+}
+
+/// A rule of this workspace, inside a transaction, when it exists.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn find_in(tx: &Tx, workspace: WorkspaceId, id: RuleId) -> Result<Option<Rule>> {
+    find(tx.conn(), workspace, id).await
+}
+
+async fn find(
+    conn: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+    id: RuleId,
+) -> Result<Option<Rule>> {
+    rules::Entity::find_by_id(id.0)
+        .filter(rules::Column::WorkspaceId.eq(workspace.0))
+        .one(conn)
+        .await?
+        .map(Rule::try_from)
+        .transpose()
+}
+
+/// The rules of a workspace, newest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list(db: &Db, workspace: WorkspaceId, page: &Page) -> Result<Listed<Rule>> {
+    let mut query = rules::Entity::find().filter(rules::Column::WorkspaceId.eq(workspace.0));
+    if let Some(position) = &page.after {
+        query = query.filter(rules::Column::Id.lt(position.id));
+    }
+    let rows = query
+        .order_by_desc(rules::Column::Id)
+        .limit(page.limit + 1)
+        .all(db.reader())
+        .await?;
+    page.cut(
+        rows,
+        |row| Position {
+            key: None,
+            id: row.id,
+        },
+        Rule::try_from,
+    )
+}
+
+/// Every enabled rule of these workspaces, for the engine.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn enabled(
+    db: &Db,
+    workspaces: impl IntoIterator<Item = WorkspaceId>,
+) -> Result<Vec<Rule>> {
+    rules::Entity::find()
+        .filter(rules::Column::WorkspaceId.is_in(workspaces.into_iter().map(|id| id.0)))
+        .filter(rules::Column::Enabled.eq(true))
+        .order_by_asc(rules::Column::Id)
+        .all(db.reader())
+        .await?
+        .into_iter()
+        .map(Rule::try_from)
+        .collect()
+}
+
+/// The versions of a rule, newest first.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn versions(
+    db: &Db,
+    workspace: WorkspaceId,
+    id: RuleId,
+    page: &Page,
+) -> Result<Listed<Rule>> {
+    let rule = get(db, workspace, id).await?;
+    let mut query = rule_versions::Entity::find().filter(rule_versions::Column::RuleId.eq(id.0));
+    if let Some(crate::page::SortKey::Number(version)) = page
+        .after
+        .as_ref()
+        .and_then(|position| position.key.as_ref())
+    {
+        query = query.filter(rule_versions::Column::Version.lt(*version));
+    }
+    let rows = query
+        .order_by_desc(rule_versions::Column::Version)
+        .limit(page.limit + 1)
+        .all(db.reader())
+        .await?;
+    let position = |row: &rule_versions::Model| Position {
+        key: Some(crate::page::SortKey::Number(row.version)),
+        id: row.rule_id,
+    };
+    page.cut(rows, position, |row| {
+        Ok(Rule {
+            id,
+            workspace_id: workspace,
+            spec: spec(&row.spec)?,
+            version: row.version,
+            author_id: UserId(row.author_id),
+            created_at: rule.created_at,
+            updated_at: at(row.created_at),
+        })
+    })
+}
+
+/// How often these rules matched and failed; rules that never did are absent.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn stats(
+    db: &Db,
+    ids: impl IntoIterator<Item = RuleId>,
+) -> Result<HashMap<RuleId, Stats>> {
+    let rows = rule_stats::Entity::find()
+        .filter(rule_stats::Column::RuleId.is_in(ids.into_iter().map(|id| id.0)))
+        .all(db.reader())
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let stats = Stats {
+                matches: row.matches,
+                failures: row.failures,
+                last_run_at: row.last_run_at.map(at),
+            };
+            (RuleId(row.rule_id), stats)
+        })
+        .collect())
+}
+
+/// The offsets from a deadline at which enabled rules of the workspace start.
+pub(crate) async fn due_offsets(tx: &Tx, workspace: WorkspaceId) -> Result<Vec<(RuleId, Span)>> {
+    let rows: Vec<(uuid::Uuid, String)> = rules::Entity::find()
+        .select_only()
+        .column(rules::Column::Id)
+        .column(rules::Column::DueOffsets)
+        .filter(rules::Column::WorkspaceId.eq(workspace.0))
+        .filter(rules::Column::DueOffsets.is_not_null())
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    let mut offsets = Vec::new();
+    for (id, list) in rows {
+        let list: Vec<Span> = serde_json::from_str(&list)
+            .map_err(|error| Error::Unreadable("rule", error.to_string()))?;
+        offsets.extend(list.into_iter().map(|offset| (RuleId(id), offset)));
+    }
+    Ok(offsets)
+}
+
+fn offsets_of(spec: &RuleSpec) -> Vec<Span> {
+    let mut offsets: Vec<Span> = spec
+        .triggers
+        .iter()
+        .filter(|_| spec.enabled)
+        .filter_map(|trigger| match trigger {
+            Trigger::Due(offset) => Some(*offset),
+            _ => None,
+        })
+        .collect();
+    offsets.sort();
+    offsets.dedup();
+    offsets
+}
+
+fn schedule_occurrences(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) {
+    for (trigger, scheduled_at) in rule
+        .occurrences
+        .iter()
+        .copied()
+        .filter(|_| rule.spec.enabled)
+    {
+        tx.schedule(Timer {
+            fire_at: scheduled_at,
+            workspace_id: Some(workspace),
+            due: Due::Cron {
+                rule_id: rule.id,
+                trigger,
+                scheduled_at,
+            },
+        });
+    }
+}
+
+/// Schedules the rule's offsets for deadlines that exist already. What lies in the past was
+/// before the rule: it stays there.
+async fn schedule_deadlines(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) -> Result<()> {
+    let open = [Status::Todo, Status::InProgress, Status::Blocked].map(Status::as_str);
+    let now = tx.now().unix_millis();
+    for offset in offsets_of(&rule.spec) {
+        let deadlines: Vec<(uuid::Uuid, i64)> = task_rows::Entity::find()
+            .select_only()
+            .column(task_rows::Column::Id)
+            .column(task_rows::Column::DueAt)
+            .filter(task_rows::Column::WorkspaceId.eq(workspace.0))
+            .filter(task_rows::Column::DueAt.gte(now.saturating_sub(offset.millis())))
+            .filter(task_rows::Column::Status.is_in(open))
+            .into_tuple()
+            .all(tx.conn())
+            .await?;
+        for (id, due_at) in deadlines {
+            let (task_id, due_at) = (TaskId(id), at(due_at));
+            if let Some(fire_at) = tasks::instant(due_at, offset, tx.now()) {
+                tx.schedule(Timer {
+                    fire_at,
+                    workspace_id: Some(workspace),
+                    due: Due::RuleDue {
+                        rule_id: rule.id,
+                        task_id,
+                        due_at,
+                        offset,
+                    },
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn expect_free_name(tx: &Tx, workspace: WorkspaceId, id: RuleId, name: &str) -> Result<()> {
+    let other = rules::Entity::find()
+        .filter(rules::Column::WorkspaceId.eq(workspace.0))
+        .filter(rules::Column::Name.eq(name))
+        .filter(rules::Column::Id.ne(id.0))
+        .one(tx.conn())
+        .await?;
+    if other.is_some() {
+        Err(Conflict::NameTaken.into())
+    } else {
+        Ok(())
+    }
+}
+
+fn insert_version(tx: &mut Tx, rule: &Rule) -> Result<()> {
+    let version = rule_versions::Model {
+        rule_id: rule.id.0,
+        version: rule.version,
+        workspace_id: rule.workspace_id.0,
+        spec: json(&rule.spec)?,
+        author_id: rule.author_id.0,
+        created_at: rule.updated_at.unix_millis(),
+    };
+    tx.insert::<rule_versions::Entity>(version.into_active_model());
+    Ok(())
+}
+
+fn row(rule: &Rule) -> Result<rules::Model> {
+    let offsets = offsets_of(&rule.spec);
+    let offsets = (!offsets.is_empty()).then(|| json(&offsets)).transpose()?;
+    Ok(rules::Model {
+        id: rule.id.0,
+        workspace_id: rule.workspace_id.0,
+        name: rule.spec.name.clone(),
+        enabled: rule.spec.enabled,
+        spec: json(&rule.spec)?,
+        due_offsets: offsets,
+        version: rule.version,
+        author_id: rule.author_id.0,
+        created_at: rule.created_at.unix_millis(),
+        updated_at: rule.updated_at.unix_millis(),
+    })
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::Unreadable("rule", error.to_string()))
+}
+
+fn spec(json: &str) -> Result<RuleSpec> {
+    serde_json::from_str(json).map_err(|error| Error::Unreadable("rule", error.to_string()))
+}
+
+impl TryFrom<rules::Model> for Rule {
+    type Error = Error;
+    fn try_from(row: rules::Model) -> Result<Self> {
+        Ok(Self {
+            id: RuleId(row.id),
+            workspace_id: WorkspaceId(row.workspace_id),
+            spec: spec(&row.spec)?,
+            version: row.version,
+            author_id: UserId(row.author_id),
+            created_at: at(row.created_at),
+            updated_at: at(row.updated_at),
+        })
+    }
+}

@@ -1,0 +1,249 @@
+//! Lists of tasks: filters, sorting and keyset pages.
+
+use super::row::rank;
+use super::task_from_row;
+use crate::entity::tasks::{Column, Entity, Model};
+use crate::page::{Listed, Page, Position, SortKey};
+use crate::{Db, Result};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
+use smarttasks_model::{Priority, Status, Task, Timestamp, UserId, WorkspaceId};
+use std::str::FromStr;
+
+/// Which tasks of a workspace.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Any of these.
+    pub status: Vec<Status>,
+    /// Any of these.
+    pub priority: Vec<Priority>,
+    /// This one.
+    pub project: Option<String>,
+    /// Carrying this one.
+    pub tag: Option<String>,
+    /// Assigned to them.
+    pub assignee_id: Option<UserId>,
+    /// Made by them.
+    pub creator_id: Option<UserId>,
+    /// With a deadline before this.
+    pub due_before: Option<Timestamp>,
+    /// With a deadline at or after this.
+    pub due_after: Option<Timestamp>,
+    /// Open with a deadline before now, or not.
+    pub overdue: Option<bool>,
+    /// With this in title or description, whatever the case.
+    pub q: Option<String>,
+    /// Written at or after this.
+    pub updated_since: Option<Timestamp>,
+}
+
+/// In which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sort {
+    column: SortColumn,
+    descending: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SortColumn {
+    CreatedAt,
+    UpdatedAt,
+    DueAt,
+    Priority,
+    Title,
+}
+
+impl Sort {
+    /// The names that can be sorted by; a leading `-` turns the order round.
+    pub const NAMES: &'static str = "created_at, updated_at, due_at, priority, title";
+}
+
+impl Default for Sort {
+    fn default() -> Self {
+        Self {
+            column: SortColumn::CreatedAt,
+            descending: true,
+        }
+    }
+}
+
+/// Not a sort order.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "expected one of {}, with a leading - for descending order",
+    Sort::NAMES
+)]
+pub struct SortError;
+
+impl FromStr for Sort {
+    type Err = SortError;
+    fn from_str(text: &str) -> Result<Self, SortError> {
+        let (descending, name) = text
+            .strip_prefix('-')
+            .map_or((false, text), |name| (true, name));
+        let column = match name {
+            "created_at" => SortColumn::CreatedAt,
+            "updated_at" => SortColumn::UpdatedAt,
+            "due_at" => SortColumn::DueAt,
+            "priority" => SortColumn::Priority,
+            "title" => SortColumn::Title,
+            _ => return Err(SortError),
+        };
+        Ok(Self { column, descending })
+    }
+}
+
+impl SortColumn {
+    /// What is compared; `None` for the id alone, which sorts by creation.
+    fn expr(self) -> Option<SimpleExpr> {
+        match self {
+            Self::CreatedAt => None,
+            Self::UpdatedAt => Some(Expr::col(Column::UpdatedAt)),
+            // Tasks without a deadline come after all deadlines.
+            Self::DueAt => Some(
+                Func::coalesce([
+                    Expr::col(Column::DueAt),
+                    Expr::val(Timestamp::MAX.unix_millis()),
+                ])
+                .into(),
+            ),
+            Self::Priority => Some(Expr::col(Column::Priority)),
+            Self::Title => Some(Expr::col(Column::Title)),
+        }
+    }
+
+    fn key(self, row: &Model) -> Option<SortKey> {
+        match self {
+            Self::CreatedAt => None,
+            Self::UpdatedAt => Some(SortKey::Number(row.updated_at)),
+            Self::DueAt => Some(SortKey::Number(
+                row.due_at.unwrap_or(Timestamp::MAX.unix_millis()),
+            )),
+            Self::Priority => Some(SortKey::Number(row.priority.into())),
+            Self::Title => Some(SortKey::Text(row.title.clone())),
+        }
+    }
+}
+
+/// A page of a workspace's tasks as of `now`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list(
+    db: &Db,
+    workspace: WorkspaceId,
+    filter: &Filter,
+    sort: Sort,
+    page: &Page,
+    now: Timestamp,
+) -> Result<Listed<Task>> {
+    let order = if sort.descending {
+        Order::Desc
+    } else {
+        Order::Asc
+    };
+    let mut query = Entity::find()
+        .filter(Column::WorkspaceId.eq(workspace.0))
+        .filter(condition(filter, now))
+        .limit(page.limit + 1);
+    if let Some(position) = &page.after {
+        query = query.filter(beyond(sort, position));
+    }
+    if let Some(expr) = sort.column.expr() {
+        query = query.order_by(expr, order.clone());
+    }
+    let rows = query.order_by(Column::Id, order).all(db.reader()).await?;
+    let position = |row: &Model| Position {
+        key: sort.column.key(row),
+        id: row.id,
+    };
+    page.cut(rows, position, task_from_row)
+}
+
+fn condition(filter: &Filter, now: Timestamp) -> Condition {
+    let open = [Status::Todo, Status::InProgress, Status::Blocked].map(Status::as_str);
+    let statuses = filter.status.iter().map(|status| status.as_str());
+    let priorities = filter.priority.iter().map(|priority| rank(*priority));
+    let overdue = || {
+        Condition::all()
+            .add(Column::Status.is_in(open))
+            .add(Column::DueAt.is_not_null())
+            .add(Column::DueAt.lt(now.unix_millis()))
+    };
+    let millis = |at: Timestamp| at.unix_millis();
+    Condition::all()
+        .add_option((!filter.status.is_empty()).then(|| Column::Status.is_in(statuses)))
+        .add_option((!filter.priority.is_empty()).then(|| Column::Priority.is_in(priorities)))
+        .add_option(
+            filter
+                .project
+                .as_deref()
+                .map(|project| Column::Project.eq(project)),
+        )
+        .add_option(filter.tag.as_deref().map(has_tag))
+        .add_option(filter.assignee_id.map(|id| Column::AssigneeId.eq(id.0)))
+        .add_option(filter.creator_id.map(|id| Column::CreatorId.eq(id.0)))
+        .add_option(filter.due_before.map(|at| Column::DueAt.lt(millis(at))))
+        .add_option(filter.due_after.map(|at| Column::DueAt.gte(millis(at))))
+        .add_option(
+            filter
+                .updated_since
+                .map(|at| Column::UpdatedAt.gte(millis(at))),
+        )
+        .add_option(filter.q.as_deref().map(contains))
+        .add_option(
+            filter
+                .overdue
+                .map(|is| if is { overdue() } else { overdue().not() }),
+        )
+}
+
+/// The tag as it stands in the JSON array, quotes included, so that no other tag contains it.
+fn has_tag(tag: &str) -> SimpleExpr {
+    let json = serde_json::Value::from(tag).to_string();
+    Expr::col(Column::Tags).cast_as("text").like(pattern(&json))
+}
+
+fn contains(text: &str) -> Condition {
+    let pattern = || pattern(&text.to_lowercase());
+    Condition::any()
+        .add(Expr::expr(Func::lower(Expr::col(Column::Title))).like(pattern()))
+        .add(Expr::expr(Func::lower(Expr::col(Column::Description))).like(pattern()))
+}
+
+fn pattern(text: &str) -> LikeExpr {
+    let mut escaped = String::with_capacity(text.len() + 2);
+    escaped.push('%');
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped.push('%');
+    LikeExpr::new(escaped).escape('\\')
+}
+
+/// Strictly after `position` in the sort order.
+fn beyond(sort: Sort, position: &Position) -> Condition {
+    let past = |expr: SimpleExpr, value: SimpleExpr| {
+        if sort.descending {
+            expr.lt(value)
+        } else {
+            expr.gt(value)
+        }
+    };
+    let past_id = past(Expr::col(Column::Id), Expr::val(position.id));
+    match (sort.column.expr(), &position.key) {
+        (Some(expr), Some(key)) => {
+            let value = match key {
+                SortKey::Number(number) => Expr::val(*number),
+                SortKey::Text(text) => Expr::val(text.as_str()),
+            };
+            Condition::any()
+                .add(past(expr.clone(), value.clone()))
+                .add(Condition::all().add(expr.eq(value)).add(past_id))
+        }
+        _ => Condition::all().add(past_id),
+    }
+}

@@ -1,0 +1,260 @@
+//! Timers: messages due later. Whatever waits, waits here.
+
+use crate::entity::timers;
+use crate::{Db, Error, Result, Tx};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use serde::{Deserialize, Serialize};
+use smarttasks_model::{DeliveryId, RuleId, Span, TaskId, Timestamp, WorkspaceId};
+
+/// What is due.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "due", rename_all = "snake_case")]
+pub enum Due {
+    /// A task's deadline is near (24 h).
+    DueSoon {
+        /// The task.
+        task_id: TaskId,
+        /// The deadline for which this was written; another one makes it stale.
+        due_at: Timestamp,
+    },
+    /// A task's deadline passes.
+    Overdue {
+        /// The task.
+        task_id: TaskId,
+        /// The deadline for which this was written.
+        due_at: Timestamp,
+    },
+    /// A rule's offset from a task's deadline.
+    RuleDue {
+        /// The rule.
+        rule_id: RuleId,
+        /// The task.
+        task_id: TaskId,
+        /// The deadline for which this was written.
+        due_at: Timestamp,
+        /// The rule's offset from it.
+        offset: Span,
+    },
+    /// An occurrence of a rule's cron trigger.
+    Cron {
+        /// The rule.
+        rule_id: RuleId,
+        /// Which of its triggers.
+        trigger: usize,
+        /// The occurrence.
+        scheduled_at: Timestamp,
+    },
+    /// The next attempt of a delivery.
+    DeliveryRetry {
+        /// The delivery.
+        delivery_id: DeliveryId,
+    },
+    /// A delivery that its notifier took up and has not reported on.
+    DeliveryRecovery {
+        /// The delivery.
+        delivery_id: DeliveryId,
+    },
+    /// Rows past their retention are removed.
+    Retention,
+}
+
+impl Due {
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::DueSoon { .. } => "due_soon",
+            Self::Overdue { .. } => "overdue",
+            Self::RuleDue { .. } => "rule_due",
+            Self::Cron { .. } => "cron",
+            Self::DeliveryRetry { .. } => "delivery_retry",
+            Self::DeliveryRecovery { .. } => DELIVERY_RECOVERY,
+            Self::Retention => "retention",
+        }
+    }
+
+    /// What makes two timers the same one: scheduling it again moves it.
+    fn key(&self) -> String {
+        match self {
+            Self::DueSoon { task_id, .. } => format!("due_soon:{task_id}"),
+            Self::Overdue { task_id, .. } => format!("overdue:{task_id}"),
+            Self::RuleDue {
+                rule_id,
+                task_id,
+                offset,
+                ..
+            } => {
+                format!("rule_due:{rule_id}:{task_id}:{}", offset.millis())
+            }
+            Self::Cron {
+                rule_id, trigger, ..
+            } => format!("cron:{rule_id}:{trigger}"),
+            // One timer per delivery: it either waits for a retry or is being recovered.
+            Self::DeliveryRetry { delivery_id } | Self::DeliveryRecovery { delivery_id } => {
+                delivery_key(*delivery_id)
+            }
+            Self::Retention => "retention".to_owned(),
+        }
+    }
+
+    const fn task_id(&self) -> Option<TaskId> {
+        match self {
+            Self::DueSoon { task_id, .. }
+            | Self::Overdue { task_id, .. }
+            | Self::RuleDue { task_id, .. } => Some(*task_id),
+            _ => None,
+        }
+    }
+
+    const fn rule_id(&self) -> Option<RuleId> {
+        match self {
+            Self::RuleDue { rule_id, .. } | Self::Cron { rule_id, .. } => Some(*rule_id),
+            _ => None,
+        }
+    }
+}
+
+const DELIVERY_RECOVERY: &str = "delivery_recovery";
+
+/// The key of a delivery's one timer.
+pub(crate) fn delivery_key(delivery_id: DeliveryId) -> String {
+    format!("delivery:{delivery_id}")
+}
+
+/// Something that is due at an instant.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Timer {
+    /// When.
+    pub fire_at: Timestamp,
+    /// Where it belongs; absent for the installation's own.
+    pub workspace_id: Option<WorkspaceId>,
+    /// What.
+    pub due: Due,
+}
+
+impl Timer {
+    pub(crate) fn key(&self) -> String {
+        self.due.key()
+    }
+
+    pub(crate) fn task_id(&self) -> Option<TaskId> {
+        self.due.task_id()
+    }
+
+    pub(crate) fn rule_id(&self) -> Option<RuleId> {
+        self.due.rule_id()
+    }
+
+    pub(crate) fn into_row(self) -> Result<timers::ActiveModel> {
+        let body = serde_json::to_string(&self.due)
+            .map_err(|error| Error::Unreadable("timer", error.to_string()))?;
+        Ok(timers::Model {
+            key: self.due.key(),
+            fire_at: self.fire_at.unix_millis(),
+            kind: self.due.kind().to_owned(),
+            workspace_id: self.workspace_id.map(|id| id.0),
+            task_id: self.due.task_id().map(|id| id.0),
+            rule_id: self.due.rule_id().map(|id| id.0),
+            body,
+        }
+        .into_active_model())
+    }
+}
+
+/// Takes the timers that are due, at most `limit`, out of the table.
+///
+/// What they cause must be written in the same transaction. A timer that this version cannot
+/// read is taken too and reported, so that it cannot hold up the others.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn take_due(tx: &mut Tx, limit: u64) -> Result<Vec<Timer>> {
+    let now = tx.now().unix_millis();
+    let rows = timers::Entity::find()
+        .filter(timers::Column::FireAt.lte(now))
+        .order_by_asc(timers::Column::FireAt)
+        .limit(limit)
+        .all(tx.conn())
+        .await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<String> = rows.iter().map(|row| row.key.clone()).collect();
+    timers::Entity::delete_many()
+        .filter(timers::Column::Key.is_in(keys))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(rows.into_iter().filter_map(read).collect())
+}
+
+fn read(row: timers::Model) -> Option<Timer> {
+    match serde_json::from_str(&row.body) {
+        Ok(due) => Some(Timer {
+            fire_at: Timestamp::from_unix_millis(row.fire_at),
+            workspace_id: row.workspace_id.map(WorkspaceId),
+            due,
+        }),
+        Err(error) => {
+            tracing::error!(timer.key = row.key, %error, "a timer cannot be read and is dropped");
+            None
+        }
+    }
+}
+
+/// When the next timer is due.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn next_instant(db: &Db) -> Result<Option<Timestamp>> {
+    let next: Option<i64> = timers::Entity::find()
+        .select_only()
+        .column(timers::Column::FireAt)
+        .order_by_asc(timers::Column::FireAt)
+        .limit(1)
+        .into_tuple()
+        .one(db.reader())
+        .await?;
+    Ok(next.map(Timestamp::from_unix_millis))
+}
+
+/// Makes every delivery that a notifier had taken up due at once.
+///
+/// Called at the start of the only process on a database: whoever had taken them up is gone.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn recover_deliveries(tx: &mut Tx) -> Result<u64> {
+    let now = tx.now().unix_millis();
+    let recovered = timers::Entity::update_many()
+        .col_expr(timers::Column::FireAt, Expr::value(now))
+        .filter(timers::Column::Kind.eq(DELIVERY_RECOVERY))
+        .filter(timers::Column::FireAt.gt(now))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(recovered.rows_affected)
+}
+
+/// How much is waiting, for tests and metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// Timers that are due and not yet taken.
+    pub due: u64,
+    /// Deliveries that are being attempted.
+    pub in_flight: u64,
+}
+
+/// What is waiting as of `now`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn waiting(db: &Db, now: Timestamp) -> Result<Waiting> {
+    use sea_orm::PaginatorTrait;
+    let due = timers::Entity::find()
+        .filter(timers::Column::FireAt.lte(now.unix_millis()))
+        .count(db.reader())
+        .await?;
+    let in_flight = timers::Entity::find()
+        .filter(timers::Column::Kind.eq(DELIVERY_RECOVERY))
+        .count(db.reader())
+        .await?;
+    Ok(Waiting { due, in_flight })
+}

@@ -1,0 +1,224 @@
+//! Workspaces and who belongs to them.
+
+use crate::entity::{members, users, workspaces};
+use crate::users::NewUser;
+use crate::{Db, Error, Result, Tx, rules};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Set,
+};
+use smarttasks_model::{Email, Invalid, TimeZone, UserId, WorkspaceId};
+use std::collections::{HashMap, HashSet};
+use std::str::FromStr;
+
+/// What a member may do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Works on tasks.
+    Member,
+    /// Runs the workspace: rules, endpoints, members.
+    Admin,
+    /// May also delete it.
+    Owner,
+}
+
+impl Role {
+    /// The name, as in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Member => "member",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        [Self::Viewer, Self::Member, Self::Admin, Self::Owner]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| Error::Unreadable("role", text.to_owned()))
+    }
+}
+
+/// A workspace as scripts see it.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// What it is called.
+    pub name: String,
+    /// The zone that its rules mean unless they say another.
+    pub timezone: TimeZone,
+    /// Changes whenever a rule or an endpoint of it does.
+    pub rules_version: i64,
+}
+
+pub(crate) fn create_personal(tx: &mut Tx, user: &NewUser) -> Result<WorkspaceId> {
+    let now = tx.now();
+    let id = WorkspaceId::derived(now, &[b"personal", user.id.as_bytes()]);
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)
+        .map_err(|error| Error::Unreadable("randomness", error.to_string()))?;
+    let row = workspaces::Model {
+        id: id.0,
+        name: user.name.clone(),
+        timezone: user.timezone.to_string(),
+        personal_of: Some(user.id.0),
+        rules_version: 1,
+        webhook_secret: tx.vault().seal(&secret_context(id), &secret)?,
+        version: 1,
+        created_at: now.unix_millis(),
+        updated_at: now.unix_millis(),
+    };
+    tx.insert::<workspaces::Entity>(row.into_active_model());
+    tx.insert::<members::Entity>(members::ActiveModel {
+        workspace_id: Set(id.0),
+        user_id: Set(user.id.0),
+        role: Set(Role::Owner.as_str().to_owned()),
+        created_at: Set(now.unix_millis()),
+    });
+    for rule in user.starter_rules.clone() {
+        rules::insert(tx, id, user.id, rule)?;
+    }
+    Ok(id)
+}
+
+fn secret_context(id: WorkspaceId) -> Vec<u8> {
+    [b"workspace/", id.as_bytes()].concat()
+}
+
+/// The secret that signs webhooks to bare URLs.
+///
+/// # Errors
+/// [`Error::NotFound`], or when it was sealed with another key.
+pub async fn webhook_secret(db: &Db, id: WorkspaceId) -> Result<Vec<u8>> {
+    let row = workspaces::Entity::find_by_id(id.0)
+        .one(db.reader())
+        .await?;
+    let row = row.ok_or(Error::NotFound("workspace"))?;
+    db.vault().open(&secret_context(id), &row.webhook_secret)
+}
+
+/// The workspaces of these ids.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_ids(
+    db: &Db,
+    ids: impl IntoIterator<Item = WorkspaceId>,
+) -> Result<HashMap<WorkspaceId, Workspace>> {
+    let ids: Vec<_> = ids.into_iter().map(|id| id.0).collect();
+    workspaces::Entity::find()
+        .filter(workspaces::Column::Id.is_in(ids))
+        .all(db.reader())
+        .await?
+        .into_iter()
+        .map(|row| {
+            let timezone = row
+                .timezone
+                .parse()
+                .map_err(|error| Error::Unreadable("workspace", format!("{}: {error}", row.id)))?;
+            let id = WorkspaceId(row.id);
+            let workspace = Workspace {
+                id,
+                name: row.name,
+                timezone,
+                rules_version: row.rules_version,
+            };
+            Ok((id, workspace))
+        })
+        .collect()
+}
+
+/// The personal workspace of a user.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn personal_of(db: &Db, user: UserId) -> Result<WorkspaceId> {
+    workspaces::Entity::find()
+        .filter(workspaces::Column::PersonalOf.eq(user.0))
+        .one(db.reader())
+        .await?
+        .map(|row| WorkspaceId(row.id))
+        .ok_or(Error::NotFound("workspace"))
+}
+
+pub(crate) async fn role(
+    conn: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+    user: UserId,
+) -> Result<Option<Role>> {
+    members::Entity::find_by_id((workspace.0, user.0))
+        .one(conn)
+        .await?
+        .map(|row| row.role.parse())
+        .transpose()
+}
+
+/// Refuses `user` at `pointer` unless they belong to the workspace.
+pub(crate) async fn expect_member(
+    tx: &Tx,
+    workspace: WorkspaceId,
+    user: UserId,
+    pointer: &str,
+) -> Result<()> {
+    match role(tx.conn(), workspace, user).await? {
+        Some(_) => Ok(()),
+        None => Err(Error::Invalid(vec![Invalid::at(
+            pointer,
+            "is no member of this workspace",
+        )])),
+    }
+}
+
+/// Which of these addresses belong to members of the workspace.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn member_emails(
+    tx: &Tx,
+    workspace: WorkspaceId,
+    emails: impl IntoIterator<Item = &Email>,
+) -> Result<HashSet<String>> {
+    let keys: Vec<_> = emails.into_iter().map(Email::key).collect();
+    let found: Vec<(uuid::Uuid, String)> = users::Entity::find()
+        .select_only()
+        .column(users::Column::Id)
+        .column(users::Column::EmailKey)
+        .filter(users::Column::EmailKey.is_in(keys))
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    let members: HashSet<uuid::Uuid> = members::Entity::find()
+        .filter(members::Column::WorkspaceId.eq(workspace.0))
+        .filter(members::Column::UserId.is_in(found.iter().map(|(id, _)| *id)))
+        .all(tx.conn())
+        .await?
+        .into_iter()
+        .map(|row| row.user_id)
+        .collect();
+    Ok(found
+        .into_iter()
+        .filter(|(id, _)| members.contains(id))
+        .map(|(_, key)| key)
+        .collect())
+}
+
+/// Marks the workspace's rules and endpoints as changed, so that every engine looks again.
+pub(crate) async fn bump_rules(tx: &mut Tx, id: WorkspaceId) -> Result<()> {
+    workspaces::Entity::update_many()
+        .col_expr(
+            workspaces::Column::RulesVersion,
+            Expr::col(workspaces::Column::RulesVersion).add(1),
+        )
+        .filter(workspaces::Column::Id.eq(id.0))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(())
+}
