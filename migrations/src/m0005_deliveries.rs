@@ -36,6 +36,7 @@ crate::migration! {
             .col(boolean("external"))
             .col(text("content"))
             .col(text_null("traceparent"))
+            .col(small_integer("depth"))
             .col(integer("attempts_made"))
             .col(big_integer("created_at"))
             .col(big_integer_null("next_attempt_at"))

@@ -15,6 +15,7 @@ mod task;
 mod time;
 mod trace;
 mod user;
+mod webhook;
 
 pub use email::{Email, EmailError};
 pub use event::{Actor, Event, EventData, EventPattern, EventType, EventTypeError, Snapshot};
@@ -29,3 +30,4 @@ pub use task::{NewTask, Priority, Status, Task, TaskChanges};
 pub use time::{Clock, Span, SpanError, TimeZone, TimeZoneError, Timestamp, TimestampError};
 pub use trace::TraceParent;
 pub use user::User;
+pub use webhook::{HeaderSet, SigningSecret, SigningSecretError, WebhookUrl, WebhookUrlError};

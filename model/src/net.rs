@@ -68,8 +68,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 /// documentation, benchmarking, Teredo and ORCHID blocks.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let s = address.segments();
-    let special = (s[0] == 0x2001 && (s[1] < 0x200 || s[1] == 0xdb8))
-        || (s[0] == 0x3fff && s[1] < 0x1000);
+    let special =
+        (s[0] == 0x2001 && (s[1] < 0x200 || s[1] == 0xdb8)) || (s[0] == 0x3fff && s[1] < 0x1000);
     (s[0] & 0xe000) == 0x2000 && !special
 }
 

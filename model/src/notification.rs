@@ -7,6 +7,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Whom an e-mail goes to.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -79,6 +80,9 @@ pub struct Notification {
     pub task_id: Option<TaskId>,
     /// When it was asked for.
     pub created_at: Timestamp,
+    /// How many rules stand between it and a person or the clock.
+    #[serde(default)]
+    pub depth: u8,
     /// The trace that caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<TraceParent>,
@@ -92,7 +96,7 @@ pub struct Notification {
 #[serde(tag = "message", content = "body", rename_all = "snake_case")]
 pub enum Message {
     /// For the engine.
-    Event(Box<Event>),
+    Event(Arc<Event>),
     /// For the notifier.
     Notification(Box<Notification>),
     /// For the notifier: a delivery whose next attempt is due.

@@ -1,1 +1,107 @@
-//! What happens because time passed: due timers, cron occurrences, retention.
+//! What happens because time passed: due timers become events, occurrences and retries, and rows
+//! past their retention go.
+//!
+//! Firing a timer and writing what it causes is one transaction, so a timer fires once however
+//! many schedulers there are and wherever they die. There is no window of time that is asked
+//! for: whatever is due is due, also after an outage.
+
+mod fire;
+mod occurrences;
+mod retention;
+
+pub use retention::{MailFiles, Settings};
+
+use smarttasks_store::{Db, Due, Result, Timer, timers};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Timers fired in one transaction.
+const BATCH: u64 = 500;
+/// How long the scheduler sleeps at most: another process may write an earlier timer.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long it waits after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Fires timers; any number of them may run on one database.
+#[derive(Clone)]
+pub struct Scheduler {
+    db: Db,
+    settings: Arc<Settings>,
+}
+
+impl Scheduler {
+    /// A scheduler on `db`.
+    pub fn new(db: Db, settings: Settings) -> Self {
+        Self {
+            db,
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// Fires timers until told to stop.
+    pub async fn run(&self, stop: CancellationToken) {
+        stop.run_until_cancelled(async {
+            while let Err(error) = self.schedule_retention().await {
+                tracing::error!(%error, "retention could not be scheduled; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            loop {
+                if let Err(error) = self.fire_and_wait().await {
+                    tracing::error!(%error, "timers could not be fired; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        })
+        .await;
+    }
+
+    async fn fire_and_wait(&self) -> Result<()> {
+        let clock = self.db.clock();
+        match timers::next_instant(&self.db).await? {
+            Some(next) if next <= clock.now() => {
+                if self.fire().await? {
+                    retention::sweep(&self.db, &self.settings).await?;
+                }
+            }
+            next => {
+                let wake = next.unwrap_or_else(|| clock.now() + LOOK);
+                tokio::select! {
+                    () = clock.sleep_until(wake, LOOK) => {}
+                    () = self.db.timer_written() => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fires a batch of due timers; says whether retention was among them.
+    async fn fire(&self) -> Result<bool> {
+        self.db
+            .write(|tx| {
+                Box::pin(async move {
+                    let due = timers::take_due(tx, BATCH).await?;
+                    let retention = due.iter().any(|timer| timer.due == Due::Retention);
+                    fire::fire(tx, due).await?;
+                    Ok(retention)
+                })
+            })
+            .await
+    }
+
+    async fn schedule_retention(&self) -> Result<()> {
+        self.db
+            .write(|tx| {
+                Box::pin(async move {
+                    let fire_at = tx.now();
+                    tx.schedule(Timer {
+                        fire_at,
+                        workspace_id: None,
+                        due: Due::Retention,
+                    });
+                    Ok(())
+                })
+            })
+            .await
+    }
+}

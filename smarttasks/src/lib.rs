@@ -1,1 +1,13 @@
-//! SmartTasks.
+//! The one binary: command line, configuration, wiring of roles.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod data_dir;
+mod error;
+pub mod telemetry;
+
+pub use error::Error;
+
+#[cfg(test)]
+mod test_dir;

@@ -146,6 +146,8 @@ pub struct Delivery {
     pub content: Content,
     /// The trace that caused it.
     pub traceparent: Option<TraceParent>,
+    /// How many rules stand between it and a person or the clock.
+    pub depth: u8,
     /// How many attempts were made.
     pub attempts_made: i32,
     /// When it was asked for.
@@ -257,6 +259,7 @@ pub fn insert(tx: &mut Tx, delivery: &Delivery) -> Result<()> {
         external: delivery.external,
         content,
         traceparent: delivery.traceparent.map(|parent| parent.to_string()),
+        depth: delivery.depth.into(),
         attempts_made: delivery.attempts_made,
         created_at: delivery.created_at.unix_millis(),
         next_attempt_at: delivery.next_attempt_at.map(|at| at.unix_millis()),
@@ -553,6 +556,7 @@ impl TryFrom<deliveries::Model> for Delivery {
             content: serde_json::from_str(&row.content)
                 .map_err(|error| Error::Unreadable("delivery", format!("{}: {error}", row.id)))?,
             traceparent: row.traceparent.and_then(|parent| parent.parse().ok()),
+            depth: u8::try_from(row.depth).unwrap_or(u8::MAX),
             attempts_made: row.attempts_made,
             created_at: at(row.created_at),
             next_attempt_at: row.next_attempt_at.map(at),

@@ -2,9 +2,10 @@
 
 use crate::entity::events::{Column, Entity};
 use crate::page::{Listed, Page, Position};
-use crate::{Db, Error, Result};
+use crate::{Db, Error, Result, Tx};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
-use smarttasks_model::{Event, EventType, TaskId, Timestamp, WorkspaceId};
+use smarttasks_model::{Event, EventId, EventType, TaskId, Timestamp, WorkspaceId};
+use std::collections::HashSet;
 
 /// Which events of a workspace.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,25 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Before this.
     pub until: Option<Timestamp>,
+}
+
+/// Which of these events were raised already.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn existing(tx: &Tx, ids: impl IntoIterator<Item = EventId>) -> Result<HashSet<EventId>> {
+    let ids: Vec<_> = ids.into_iter().map(|id| id.0).collect();
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found: Vec<uuid::Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Id.is_in(ids))
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    Ok(found.into_iter().map(EventId).collect())
 }
 
 /// The events of a workspace, newest first.

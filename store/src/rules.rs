@@ -167,12 +167,26 @@ pub async fn get(db: &Db, workspace: WorkspaceId, id: RuleId) -> Result<Rule> {
         .ok_or(Error::NotFound("rule"))
 }
 
-/// A rule of this workspace, inside a transaction, when it exists.
+/// The rules of these ids that exist, for the scheduler, whose timers carry ids that were
+/// checked when they were written.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn find_in(tx: &Tx, workspace: WorkspaceId, id: RuleId) -> Result<Option<Rule>> {
-    find(tx.conn(), workspace, id).await
+pub async fn by_ids_in(
+    tx: &Tx,
+    ids: impl IntoIterator<Item = RuleId>,
+) -> Result<HashMap<RuleId, Rule>> {
+    let ids: Vec<_> = ids.into_iter().map(|id| id.0).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    rules::Entity::find()
+        .filter(rules::Column::Id.is_in(ids))
+        .all(tx.conn())
+        .await?
+        .into_iter()
+        .map(|row| Rule::try_from(row).map(|rule| (rule.id, rule)))
+        .collect()
 }
 
 async fn find(

@@ -101,7 +101,7 @@ impl Tx {
             body: Set(body),
             at: Set(event.time.unix_millis()),
         });
-        self.publish(Message::Event(Box::new(event)))
+        self.publish(Message::Event(Arc::new(event)))
     }
 
     /// Schedules `timer`; one with the same key is moved.
@@ -141,7 +141,7 @@ impl Tx {
 
     pub(crate) fn insert<E: EntityTrait>(&mut self, row: E::ActiveModel)
     where
-        E::ActiveModel: Send,
+        E::ActiveModel: Send + Sync,
     {
         self.pending.insert::<E>(row);
     }
@@ -202,7 +202,7 @@ pub(crate) struct Committed {
 impl Pending {
     fn insert<E: EntityTrait>(&mut self, row: E::ActiveModel)
     where
-        E::ActiveModel: Send,
+        E::ActiveModel: Send + Sync,
     {
         let table = TypeId::of::<E>();
         let position = self.inserts.iter().position(|(id, _)| *id == table);
@@ -345,7 +345,7 @@ impl Pending {
 }
 
 /// Rows of some table, to be inserted together.
-trait Rows: Send {
+trait Rows: Send + Sync {
     fn write<'a>(&'a mut self, conn: &'a DatabaseTransaction) -> BoxFuture<'a, Result<()>>;
     fn append(&mut self, other: Box<dyn Rows>);
     fn as_any(&mut self) -> &mut dyn Any;
@@ -359,7 +359,7 @@ const BOUND_VALUES: usize = 30_000;
 
 impl<E: EntityTrait> RowsOf<E>
 where
-    E::ActiveModel: Send,
+    E::ActiveModel: Send + Sync,
 {
     async fn write_with(
         &mut self,
@@ -381,7 +381,7 @@ where
 
 impl<E: EntityTrait> Rows for RowsOf<E>
 where
-    E::ActiveModel: ActiveModelTrait + Send,
+    E::ActiveModel: ActiveModelTrait + Send + Sync,
 {
     fn write<'a>(&'a mut self, conn: &'a DatabaseTransaction) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.write_with(conn, None))

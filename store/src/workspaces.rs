@@ -7,7 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Set,
 };
-use smarttasks_model::{Email, Invalid, TimeZone, UserId, WorkspaceId};
+use smarttasks_model::{Email, Invalid, SigningSecret, TimeZone, UserId, WorkspaceId};
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 
@@ -62,16 +62,16 @@ pub struct Workspace {
 pub(crate) fn create_personal(tx: &mut Tx, user: &NewUser) -> Result<WorkspaceId> {
     let now = tx.now();
     let id = WorkspaceId::derived(now, &[b"personal", user.id.as_bytes()]);
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret)
-        .map_err(|error| Error::Unreadable("randomness", error.to_string()))?;
+    let secret = SigningSecret::generate();
     let row = workspaces::Model {
         id: id.0,
         name: user.name.clone(),
         timezone: user.timezone.to_string(),
         personal_of: Some(user.id.0),
         rules_version: 1,
-        webhook_secret: tx.vault().seal(&secret_context(id), &secret)?,
+        webhook_secret: tx
+            .vault()
+            .seal(&secret_context(id), secret.reveal().as_bytes())?,
         version: 1,
         created_at: now.unix_millis(),
         updated_at: now.unix_millis(),
@@ -97,12 +97,16 @@ fn secret_context(id: WorkspaceId) -> Vec<u8> {
 ///
 /// # Errors
 /// [`Error::NotFound`], or when it was sealed with another key.
-pub async fn webhook_secret(db: &Db, id: WorkspaceId) -> Result<Vec<u8>> {
+pub async fn webhook_secret(db: &Db, id: WorkspaceId) -> Result<SigningSecret> {
     let row = workspaces::Entity::find_by_id(id.0)
         .one(db.reader())
         .await?;
     let row = row.ok_or(Error::NotFound("workspace"))?;
-    db.vault().open(&secret_context(id), &row.webhook_secret)
+    let text = db.vault().open(&secret_context(id), &row.webhook_secret)?;
+    String::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| Error::Unreadable("workspace", format!("{id}: webhook_secret")))
 }
 
 /// The workspaces of these ids.
@@ -113,10 +117,31 @@ pub async fn by_ids(
     db: &Db,
     ids: impl IntoIterator<Item = WorkspaceId>,
 ) -> Result<HashMap<WorkspaceId, Workspace>> {
+    many(db.reader(), ids).await
+}
+
+/// The same inside a transaction.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_ids_in(
+    tx: &Tx,
+    ids: impl IntoIterator<Item = WorkspaceId>,
+) -> Result<HashMap<WorkspaceId, Workspace>> {
+    many(tx.conn(), ids).await
+}
+
+async fn many(
+    conn: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = WorkspaceId>,
+) -> Result<HashMap<WorkspaceId, Workspace>> {
     let ids: Vec<_> = ids.into_iter().map(|id| id.0).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
     workspaces::Entity::find()
         .filter(workspaces::Column::Id.is_in(ids))
-        .all(db.reader())
+        .all(conn)
         .await?
         .into_iter()
         .map(|row| {

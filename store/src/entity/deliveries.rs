@@ -20,6 +20,7 @@ pub struct Model {
     pub external: bool,
     pub content: String,
     pub traceparent: Option<String>,
+    pub depth: i16,
     pub attempts_made: i32,
     pub created_at: i64,
     pub next_attempt_at: Option<i64>,

@@ -108,6 +108,20 @@ pub async fn create(
     Ok(task)
 }
 
+/// Refuses changes that name an assignee or a parent that the workspace does not have.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub async fn check(tx: &Tx, workspace: WorkspaceId, changes: &TaskChanges) -> Result<()> {
+    if let Some(Some(assignee)) = changes.assignee_id {
+        workspaces::expect_member(tx, workspace, assignee, "/assignee_id").await?;
+    }
+    if let Some(Some(parent)) = changes.parent_id {
+        expect_task(tx, workspace, parent, "/parent_id").await?;
+    }
+    Ok(())
+}
+
 async fn expect_task(tx: &Tx, workspace: WorkspaceId, id: TaskId, pointer: &str) -> Result<()> {
     match find(tx.conn(), workspace, id).await? {
         Some(_) => Ok(()),

@@ -1,0 +1,192 @@
+//! Writes what was planned: runs, changes, events and notifications, in one transaction with the
+//! receipts of the messages that led to them.
+
+use crate::plan::{Plan, PlannedRun, Step};
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use smarttasks_bus::Batch;
+use smarttasks_model::{
+    ChangeId, CommentId, Event, EventData, EventId, Message, RunStatus, Task, TaskId,
+};
+use smarttasks_rules::Action;
+use smarttasks_store::runs::{self, Run, RunError};
+use smarttasks_store::{Cause, Db, Error, Result, Tx, comments, tasks};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Commits the plan; a run that exists already is left as it is.
+pub(crate) async fn apply(db: &Db, plan: Plan, batch: Batch) -> Result<()> {
+    let plan = Arc::new(plan);
+    db.write(move |tx| {
+        let (plan, batch) = (Arc::clone(&plan), batch.clone());
+        Box::pin(async move { write(tx, &plan, &batch).await })
+    })
+    .await
+}
+
+async fn write(tx: &mut Tx, plan: &Plan, batch: &Batch) -> Result<()> {
+    batch.settle(tx);
+    for notification in &plan.notifications {
+        tx.publish(Message::Notification(Box::new(notification.clone())))?;
+    }
+    let existing = runs::existing(tx, plan.runs.iter().map(|planned| planned.run.id)).await?;
+    let mut counts = HashMap::new();
+    for planned in plan
+        .runs
+        .iter()
+        .filter(|planned| !existing.contains(&planned.run.id))
+    {
+        let run = perform(tx, planned).await?;
+        let (matches, failures) = counts.entry(run.rule_id).or_insert((0, 0));
+        match run.status {
+            RunStatus::Failed => *failures += 1,
+            _ => *matches += 1,
+        }
+        runs::record(tx, &run)?;
+    }
+    runs::count(tx, counts).await
+}
+
+/// Does what a run asks for, all of it or, when something in it cannot be done, none.
+async fn perform(tx: &mut Tx, planned: &PlannedRun) -> Result<Run> {
+    let mut run = planned.run.clone();
+    if let Some(error) = refused(tx, planned).await? {
+        run.status = RunStatus::Failed;
+        run.error = Some(error);
+        run.actions.clear();
+        return Ok(run);
+    }
+    let cause = cause_of(planned);
+    for (number, step) in planned.steps.iter().enumerate() {
+        match step {
+            Step::Suppressed(_) => {}
+            Step::Notify(notification) => {
+                tx.publish(Message::Notification(notification.clone()))?
+            }
+            Step::Do(action) => {
+                let done = act(tx, planned, number, action, &cause).await;
+                if let Err(Error::NotFound(_)) = &done {
+                    // The task was deleted meanwhile; what else the run asks for stands.
+                    if let Some(detail) = run
+                        .actions
+                        .get_mut(number)
+                        .and_then(|record| record.detail.as_object_mut())
+                    {
+                        detail.insert("suppressed".to_owned(), json!("the task is gone"));
+                    }
+                } else {
+                    done?;
+                }
+            }
+        }
+    }
+    Ok(run)
+}
+
+fn cause_of(planned: &PlannedRun) -> Cause {
+    let run = &planned.run;
+    Cause {
+        change: ChangeId::derived(planned.event.time, &[run.id.as_bytes(), b"change"]),
+        actor: None,
+        rule_id: Some(run.rule_id),
+        depth: planned.event.depth.saturating_add(1),
+        traceparent: run.traceparent,
+    }
+}
+
+/// What makes a run's changes impossible, found before the first of them is made.
+async fn refused(tx: &Tx, planned: &PlannedRun) -> Result<Option<RunError>> {
+    for step in &planned.steps {
+        let Step::Do(action) = step else { continue };
+        let changes = match action {
+            Action::UpdateTask { changes, .. } => changes.clone(),
+            Action::AssignTask { user_id, .. } => smarttasks_model::TaskChanges {
+                assignee_id: Some(*user_id),
+                ..Default::default()
+            },
+            Action::CreateTask { task, .. } => smarttasks_model::TaskChanges {
+                assignee_id: Some(task.assignee_id),
+                parent_id: Some(task.parent_id),
+                ..Default::default()
+            },
+            _ => continue,
+        };
+        match tasks::check(tx, planned.run.workspace_id, &changes).await {
+            Ok(()) => {}
+            Err(Error::Invalid(wrong)) => {
+                let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+                let message = format!("{}: {}", action.name(), told.join("; "));
+                return Ok(Some(RunError {
+                    message,
+                    line: None,
+                    column: None,
+                }));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+fn act<'a>(
+    tx: &'a mut Tx,
+    planned: &'a PlannedRun,
+    number: usize,
+    action: &'a Action,
+    cause: &'a Cause,
+) -> BoxFuture<'a, Result<()>> {
+    let workspace = planned.run.workspace_id;
+    let now = planned.run.started_at;
+    let run = planned.run.id;
+    let number = number.to_be_bytes();
+    Box::pin(async move {
+        match action {
+            Action::Email { .. } | Action::Webhook { .. } => Ok(()),
+            Action::CreateTask {
+                id,
+                creator_id,
+                task,
+            } => {
+                tasks::create(tx, workspace, *id, *creator_id, task.clone(), cause).await?;
+                // A later action of the same run may read it back.
+                tx.flush().await
+            }
+            Action::CommentTask { task_id, text } => {
+                let id = CommentId::derived(now, &[run.as_bytes(), &number]);
+                comments::create(tx, workspace, *task_id, id, text.clone(), cause).await?;
+                Ok(())
+            }
+            Action::Emit { kind, data } => tx.raise(Event {
+                id: EventId::derived(now, &[run.as_bytes(), &number]),
+                workspace_id: workspace,
+                kind: kind.clone(),
+                task_id: planned.run.task_id,
+                time: now,
+                traceparent: cause.traceparent,
+                // Each is a fact of its own: a rule may fire for each of them.
+                change: ChangeId::derived(now, &[run.as_bytes(), &number]),
+                depth: cause.depth,
+                actor_id: None,
+                rule_id: None,
+                data: EventData::Custom(data.clone()),
+            }),
+            Action::UpdateTask { task_id, .. }
+            | Action::AssignTask { task_id, .. }
+            | Action::TagTask { task_id, .. }
+            | Action::UntagTask { task_id, .. } => {
+                let task = task_as_is(tx, *task_id).await?;
+                if let Some(changes) = action.changes_for(&task) {
+                    tasks::update(tx, workspace, *task_id, &changes, None, cause).await?;
+                }
+                Ok(())
+            }
+        }
+    })
+}
+
+async fn task_as_is(tx: &Tx, id: TaskId) -> Result<Task> {
+    tasks::by_ids_in(tx, [id])
+        .await?
+        .remove(&id)
+        .ok_or(Error::NotFound("task"))
+}

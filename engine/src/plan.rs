@@ -1,0 +1,431 @@
+//! Which rules an event concerns, what they need to be evaluated, and what follows from the
+//! outcome: all decided before anything is written.
+
+use crate::rule_set::{LoadedRule, RuleSet};
+use serde_json::{Value, json};
+use smarttasks_bus::HandlerError;
+use smarttasks_model::{
+    Content, Event, EventData, Notification, NotificationId, RunId, RunStatus, Task, TaskId,
+    Timestamp, User, UserId, WebhookTarget, WorkspaceId,
+};
+use smarttasks_rules::{Action, Inputs, Outcome, Program, WorkspaceFacts};
+use smarttasks_store::runs::{ActionRecord, Run, RunError};
+use smarttasks_store::{Db, tasks, users};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+type RuleSets = HashMap<WorkspaceId, Arc<RuleSet>>;
+
+/// A rule that an event may start.
+pub(crate) struct Candidate {
+    event: Arc<Event>,
+    rule: Arc<LoadedRule>,
+    rule_set: Arc<RuleSet>,
+}
+
+/// The rules that these events may start, in the order of the events.
+pub(crate) fn candidates(events: &[Arc<Event>], rule_sets: &RuleSets) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for event in events {
+        let Some(rule_set) = rule_sets.get(&event.workspace_id) else {
+            continue;
+        };
+        let mut add = |rule: &Arc<LoadedRule>| {
+            found.push(Candidate {
+                event: Arc::clone(event),
+                rule: Arc::clone(rule),
+                rule_set: Arc::clone(rule_set),
+            });
+        };
+        match event.rule_id {
+            Some(id) => rule_set.rule(id).into_iter().for_each(&mut add),
+            None => rule_set.listening(&event.kind).for_each(&mut add),
+        }
+    }
+    found
+}
+
+/// What the evaluations of a batch read: one statement each, however many there are.
+pub(crate) struct Context {
+    now: Timestamp,
+    tasks: HashMap<TaskId, Arc<Task>>,
+    users: Arc<HashMap<UserId, User>>,
+}
+
+impl Context {
+    pub(crate) async fn load(db: &Db, candidates: &[Candidate]) -> Result<Self, HandlerError> {
+        let missing: HashSet<TaskId> = candidates
+            .iter()
+            .filter(|candidate| candidate.event.task().is_none())
+            .filter_map(|candidate| candidate.event.task_id)
+            .collect();
+        let tasks: HashMap<TaskId, Arc<Task>> = tasks::by_ids(db, missing)
+            .await?
+            .into_iter()
+            .map(|(id, task)| (id, Arc::new(task)))
+            .collect();
+        let mut people = HashSet::new();
+        for candidate in candidates {
+            let event = &candidate.event;
+            people.extend(event.actor_id);
+            let loaded = event
+                .task_id
+                .and_then(|id| tasks.get(&id))
+                .map(|task| &**task);
+            for task in event
+                .task()
+                .into_iter()
+                .chain(event.previous())
+                .chain(loaded)
+            {
+                people.insert(task.creator_id);
+                people.extend(task.assignee_id);
+            }
+        }
+        let users = Arc::new(users::by_ids(db, people).await?);
+        Ok(Self {
+            now: db.clock().now(),
+            tasks,
+            users,
+        })
+    }
+
+    /// What is handed to the evaluator, and the candidates that belong to it, in the same order.
+    /// A rule that cannot be evaluated is recorded as failed instead.
+    pub(crate) fn evaluations(
+        &self,
+        candidates: Vec<Candidate>,
+        plan: &mut Plan,
+    ) -> (Vec<(Arc<Program>, Inputs)>, Vec<Started>) {
+        let mut evaluations = Vec::with_capacity(candidates.len());
+        let mut started = Vec::with_capacity(candidates.len());
+        for candidate in candidates {
+            let task = self.task_of(&candidate.event);
+            let run = Started::new(candidate, task.as_ref().map(|task| task.id), self.now);
+            match &run.rule.program {
+                Err(error) => plan.fail(&run, error.clone(), Vec::new(), 0),
+                Ok(program) => {
+                    evaluations.push((Arc::clone(program), self.inputs(&run, task)));
+                    started.push(run);
+                }
+            }
+        }
+        (evaluations, started)
+    }
+
+    /// The task as the event left it; as it is now when the event does not tell.
+    fn task_of(&self, event: &Event) -> Option<Arc<Task>> {
+        match event.task() {
+            Some(task) => Some(Arc::new(task.clone())),
+            None => event
+                .task_id
+                .and_then(|id| self.tasks.get(&id))
+                .filter(|task| task.workspace_id == event.workspace_id)
+                .cloned(),
+        }
+    }
+
+    fn inputs(&self, run: &Started, task: Option<Arc<Task>>) -> Inputs {
+        Inputs {
+            now: self.now,
+            run_id: run.id,
+            workspace: Arc::clone(&run.workspace),
+            rule: Arc::clone(&run.rule.facts),
+            event: Arc::clone(&run.event),
+            task,
+            users: Arc::clone(&self.users),
+        }
+    }
+}
+
+/// A run that is being evaluated.
+pub(crate) struct Started {
+    id: RunId,
+    task_id: Option<TaskId>,
+    started_at: Timestamp,
+    event: Arc<Event>,
+    rule: Arc<LoadedRule>,
+    workspace: Arc<WorkspaceFacts>,
+    rule_set: Arc<RuleSet>,
+}
+
+impl Started {
+    fn new(candidate: Candidate, task_id: Option<TaskId>, now: Timestamp) -> Self {
+        let Candidate {
+            event,
+            rule,
+            rule_set,
+        } = candidate;
+        let task = task_id.map(|id| id.0).unwrap_or_default();
+        let key = [
+            rule.facts.id.as_bytes(),
+            event.change.as_bytes(),
+            task.as_bytes().as_slice(),
+        ];
+        Self {
+            id: RunId::derived(event.time, &key),
+            task_id,
+            started_at: now,
+            workspace: Arc::clone(&rule_set.workspace),
+            event,
+            rule,
+            rule_set,
+        }
+    }
+
+    fn record(&self, duration_us: i64, log: Vec<String>) -> Run {
+        Run {
+            id: self.id,
+            workspace_id: self.workspace.id,
+            rule_id: self.rule.facts.id,
+            rule_version: self.rule.facts.version,
+            task_id: self.task_id,
+            event_id: self.event.id,
+            status: RunStatus::Succeeded,
+            trigger: trigger(&self.event),
+            actions: Vec::new(),
+            log,
+            error: None,
+            traceparent: self.event.traceparent,
+            started_at: self.started_at,
+            finished_at: Some(self.started_at),
+            duration_us,
+            resumes_at: None,
+        }
+    }
+}
+
+/// What started a run: the event, and what its own data say of the occasion.
+fn trigger(event: &Event) -> Value {
+    let mut trigger = json!({ "type": event.kind, "event_id": event.id, "at": event.time });
+    if let (Some(trigger), EventData::System(snapshot)) = (trigger.as_object_mut(), &event.data) {
+        for name in ["scheduled_at", "due_at", "offset"] {
+            if let Some(value) = snapshot.more.get(name) {
+                trigger.insert(name.to_owned(), value.clone());
+            }
+        }
+    }
+    trigger
+}
+
+/// A run to be written, with what it asks for.
+#[derive(Clone)]
+pub(crate) struct PlannedRun {
+    pub(crate) run: Run,
+    pub(crate) event: Arc<Event>,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One action, decided.
+#[derive(Clone)]
+pub(crate) enum Step {
+    /// Something to say.
+    Notify(Box<Notification>),
+    /// Something to change.
+    Do(Action),
+    /// Nothing: the record says why.
+    Suppressed(&'static str),
+}
+
+/// What a batch of events leads to.
+#[derive(Clone, Default)]
+pub(crate) struct Plan {
+    pub(crate) runs: Vec<PlannedRun>,
+    pub(crate) notifications: Vec<Notification>,
+}
+
+impl Plan {
+    /// What the endpoints that subscribe to these events are told.
+    pub(crate) fn of_subscriptions(
+        events: &[Arc<Event>],
+        rule_sets: &RuleSets,
+        max_depth: u8,
+    ) -> Self {
+        let mut notifications = Vec::new();
+        let told = |event: &&Arc<Event>| event.rule_id.is_none() && event.depth <= max_depth;
+        for event in events.iter().filter(told) {
+            let Some(rule_set) = rule_sets.get(&event.workspace_id) else {
+                continue;
+            };
+            for endpoint in rule_set.subscribed(&event.kind) {
+                let key = [event.id.as_bytes(), b"subscription", endpoint.id.as_bytes()];
+                notifications.push(Notification {
+                    id: NotificationId::derived(event.time, &key),
+                    workspace_id: event.workspace_id,
+                    run_id: None,
+                    rule_id: None,
+                    task_id: event.task_id,
+                    created_at: event.time,
+                    depth: event.depth,
+                    traceparent: event.traceparent,
+                    content: Content::Webhook {
+                        target: WebhookTarget::Endpoint(endpoint.id),
+                        kind: event.kind.to_string(),
+                        timestamp: event.time,
+                        data: event.data_json(),
+                    },
+                });
+            }
+        }
+        Self {
+            runs: Vec::new(),
+            notifications,
+        }
+    }
+
+    /// Adds the runs that acted or failed; one that did neither leaves nothing.
+    pub(crate) fn add_outcomes(
+        &mut self,
+        started: Vec<Started>,
+        outcomes: Vec<Outcome>,
+        max_depth: u8,
+    ) {
+        for (run, outcome) in started.into_iter().zip(outcomes) {
+            let duration_us = i64::try_from(outcome.duration.as_micros()).unwrap_or(i64::MAX);
+            measure(&outcome);
+            if let Some(error) = outcome.error {
+                let error = RunError {
+                    message: error.message,
+                    line: error.line,
+                    column: error.column,
+                };
+                self.fail(&run, error, outcome.log, duration_us);
+            } else if !outcome.actions.is_empty() && run.event.depth >= max_depth {
+                self.fail(&run, looped(max_depth), outcome.log, duration_us);
+            } else if !outcome.actions.is_empty() {
+                self.succeed(&run, outcome.actions, outcome.log, duration_us);
+            }
+        }
+    }
+
+    fn succeed(
+        &mut self,
+        started: &Started,
+        actions: Vec<Action>,
+        log: Vec<String>,
+        duration_us: i64,
+    ) {
+        let mut run = started.record(duration_us, log);
+        let mut steps = Vec::with_capacity(actions.len());
+        for (number, action) in actions.into_iter().enumerate() {
+            let (name, mut detail) = (action.name(), action.detail());
+            let step = decide(started, number, action);
+            if let (Step::Suppressed(reason), Some(detail)) = (&step, detail.as_object_mut()) {
+                // An e-mail already says in more detail why it goes to nobody.
+                detail.entry("suppressed").or_insert_with(|| json!(reason));
+            }
+            run.actions.push(ActionRecord {
+                action: name.to_owned(),
+                detail,
+            });
+            steps.push(step);
+        }
+        self.add(PlannedRun {
+            run,
+            event: Arc::clone(&started.event),
+            steps,
+        });
+    }
+
+    pub(crate) fn fail(
+        &mut self,
+        started: &Started,
+        error: RunError,
+        log: Vec<String>,
+        duration_us: i64,
+    ) {
+        let mut run = started.record(duration_us, log);
+        run.status = RunStatus::Failed;
+        run.error = Some(error);
+        self.add(PlannedRun {
+            run,
+            event: Arc::clone(&started.event),
+            steps: Vec::new(),
+        });
+    }
+
+    /// A rule fires once per change and task: of several events of one change, the first that
+    /// it acts on counts.
+    fn add(&mut self, planned: PlannedRun) {
+        if self.runs.iter().all(|other| other.run.id != planned.run.id) {
+            self.runs.push(planned);
+        }
+    }
+}
+
+fn looped(max_depth: u8) -> RunError {
+    RunError {
+        message: format!(
+            "stopped as a loop: {max_depth} rules in a row have caused each other; let one of \
+             them check whether anything is left to do"
+        ),
+        line: None,
+        column: None,
+    }
+}
+
+fn measure(outcome: &Outcome) {
+    let label = match (&outcome.error, outcome.actions.is_empty()) {
+        (Some(_), _) => "failed",
+        (None, true) => "not_matched",
+        (None, false) => "matched",
+    };
+    metrics::counter!("rule_evaluations_total", "outcome" => label).increment(1);
+    metrics::histogram!("rule_evaluation_duration_seconds").record(outcome.duration);
+}
+
+fn decide(run: &Started, number: usize, action: Action) -> Step {
+    let content = match action {
+        Action::Email {
+            suppressed: Some(_),
+            ..
+        } => {
+            return Step::Suppressed("no recipient");
+        }
+        Action::Email {
+            to,
+            subject,
+            text,
+            html,
+            suppressed: None,
+        } => Content::Email {
+            to,
+            subject,
+            text,
+            html,
+        },
+        Action::Webhook { endpoint, payload } => match target(run, &endpoint) {
+            Ok(target) => Content::Webhook {
+                target,
+                kind: "rule.webhook".to_owned(),
+                timestamp: run.started_at,
+                data: payload,
+            },
+            Err(reason) => return Step::Suppressed(reason),
+        },
+        other => return Step::Do(other),
+    };
+    let number = number.to_be_bytes();
+    Step::Notify(Box::new(Notification {
+        id: NotificationId::derived(run.event.time, &[run.id.as_bytes(), &number]),
+        workspace_id: run.workspace.id,
+        run_id: Some(run.id),
+        rule_id: Some(run.rule.facts.id),
+        task_id: run.task_id,
+        created_at: run.started_at,
+        depth: run.event.depth.saturating_add(1),
+        traceparent: run.event.traceparent,
+        content,
+    }))
+}
+
+/// A script names an endpoint, or gives a URL.
+fn target(run: &Started, endpoint: &str) -> Result<WebhookTarget, &'static str> {
+    let named = run.rule_set.endpoints.iter().find(|of| of.name == endpoint);
+    match named {
+        Some(named) if named.enabled => Ok(WebhookTarget::Endpoint(named.id)),
+        Some(_) => Err("the endpoint is disabled"),
+        None if endpoint.contains("://") => Ok(WebhookTarget::Url(endpoint.to_owned())),
+        None => Err("no endpoint of this name"),
+    }
+}

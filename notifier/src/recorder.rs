@@ -1,0 +1,163 @@
+//! Records what came of deliveries, many in one transaction.
+
+use crate::dispatch::{Dispatcher, Sent};
+use serde_json::{Map, json};
+use smarttasks_model::{
+    ChangeId, EndpointId, Event, EventData, EventId, EventType, Snapshot, Timestamp, TraceParent,
+    WorkspaceId, derive_id,
+};
+use smarttasks_store::deliveries::{self, Delivery, Outcome, Report};
+use smarttasks_store::{Db, Result, Tx, endpoints};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+
+/// Reports that wait to be recorded; further senders wait too.
+const WAITING: usize = 1024;
+/// Reports recorded in one transaction.
+const BATCH: usize = 256;
+
+/// Records reports.
+pub(crate) struct Recorder {
+    db: Db,
+    reports: Mutex<mpsc::Receiver<Sent>>,
+}
+
+/// A recorder and the way to it.
+pub(crate) fn channel(db: Db) -> (mpsc::Sender<Sent>, Recorder) {
+    let (sender, reports) = mpsc::channel(WAITING);
+    (
+        sender,
+        Recorder {
+            db,
+            reports: Mutex::new(reports),
+        },
+    )
+}
+
+impl Recorder {
+    /// Records until told to stop and nothing is under way any more.
+    pub(crate) async fn run(&self, dispatcher: &Dispatcher, stop: CancellationToken) {
+        let mut reports = self.reports.lock().await;
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                biased;
+                _ = reports.recv_many(&mut batch, BATCH) => {}
+                () = stop.cancelled(), if dispatcher.in_flight() == 0 => return,
+                // Stopping, but something is under way: look again when it has reported.
+                () = tokio::time::sleep(Duration::from_millis(50)), if stop.is_cancelled() => {}
+            }
+            if batch.is_empty() {
+                continue;
+            }
+            let sent: Arc<[Sent]> = batch.drain(..).collect();
+            self.write(&sent).await;
+            dispatcher.recorded(sent.iter().map(|sent| sent.report.delivery_id));
+        }
+    }
+
+    /// Until it succeeds: what has been sent must not be sent again because of us.
+    async fn write(&self, sent: &Arc<[Sent]>) {
+        loop {
+            let owned = Arc::clone(sent);
+            let written = self
+                .db
+                .write(move |tx| {
+                    let sent = Arc::clone(&owned);
+                    Box::pin(async move { record(tx, &sent).await })
+                })
+                .await;
+            match written {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::error!(%error, "attempts could not be recorded; trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+}
+
+async fn record(tx: &mut Tx, sent: &[Sent]) -> Result<()> {
+    let reports: Vec<Report> = sent.iter().map(|sent| sent.report.clone()).collect();
+    deliveries::report(tx, &reports).await?;
+    for sent in sent {
+        if let Outcome::Failed(reason) = &sent.report.outcome {
+            raise_failed(tx, &sent.delivery, reason, sent.report.attempt.as_ref())?;
+        }
+        if let Some(endpoint) = sent.delivery.endpoint_id.filter(|_| sent.endpoint_is_gone) {
+            disable(tx, &sent.delivery, endpoint).await?;
+        }
+    }
+    Ok(())
+}
+
+fn raise_failed(
+    tx: &mut Tx,
+    delivery: &Delivery,
+    reason: &str,
+    attempt: Option<&deliveries::Attempt>,
+) -> Result<()> {
+    let number = attempt.map_or(0, |attempt| attempt.number).to_be_bytes();
+    let now = tx.now();
+    let key = derive_id(now, &[b"delivery.failed", delivery.id.as_bytes(), &number]);
+    let mut more = Map::new();
+    more.insert(
+        "delivery".to_owned(),
+        json!({
+            "id": delivery.id,
+            "channel": delivery.content.channel(),
+            "recipient": delivery.recipient,
+            "endpoint_id": delivery.endpoint_id,
+            "rule_id": delivery.rule_id,
+            "run_id": delivery.run_id,
+            "reason": reason,
+        }),
+    );
+    tx.raise(event(key, "delivery.failed", delivery, more, now))
+}
+
+async fn disable(tx: &mut Tx, delivery: &Delivery, endpoint: EndpointId) -> Result<()> {
+    let reason = "the receiver answered 410 Gone";
+    let workspace: WorkspaceId = delivery.workspace_id;
+    let Some(disabled) = endpoints::disable(tx, workspace, endpoint, reason).await? else {
+        return Ok(());
+    };
+    let now = tx.now();
+    let version = disabled.version.to_be_bytes();
+    let key = derive_id(now, &[b"endpoint.disabled", endpoint.as_bytes(), &version]);
+    let mut more = Map::new();
+    more.insert(
+        "endpoint".to_owned(),
+        json!({ "id": endpoint, "name": disabled.name, "reason": reason }),
+    );
+    tx.raise(event(key, "endpoint.disabled", delivery, more, now))
+}
+
+fn event(
+    key: uuid::Uuid,
+    kind: &'static str,
+    delivery: &Delivery,
+    more: Map<String, serde_json::Value>,
+    now: Timestamp,
+) -> Event {
+    Event {
+        id: EventId(key),
+        workspace_id: delivery.workspace_id,
+        kind: EventType::system(kind),
+        task_id: delivery.task_id,
+        time: now,
+        traceparent: delivery.traceparent.map(TraceParent::child),
+        change: ChangeId(key),
+        // What listens to failures may fail itself: the depth ends such a circle.
+        depth: delivery.depth.saturating_add(1),
+        actor_id: None,
+        rule_id: None,
+        data: EventData::System(Box::new(Snapshot {
+            more,
+            ..Snapshot::default()
+        })),
+    }
+}

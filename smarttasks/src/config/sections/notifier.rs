@@ -1,0 +1,12 @@
+//! The sending of notifications.
+
+use crate::config::key::{WhenAbsent, section};
+use std::num::NonZeroUsize;
+
+section! {
+    /// The sending of notifications.
+    "notifier" => Notifier {
+        /// How many mails and webhooks may be on their way at one time.
+        concurrency: NonZeroUsize = WhenAbsent::Text("256"),
+    }
+}

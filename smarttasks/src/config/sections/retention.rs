@@ -1,0 +1,18 @@
+//! How long what has happened is kept.
+
+use crate::config::key::{WhenAbsent, section};
+use std::time::Duration;
+
+section! {
+    /// How long what has happened is kept.
+    "retention" => Retention {
+        /// Events.
+        events: Duration = WhenAbsent::Text("30d"),
+        /// Finished runs of rules.
+        runs: Duration = WhenAbsent::Text("90d"),
+        /// Finished deliveries with their attempts.
+        deliveries: Duration = WhenAbsent::Text("90d"),
+        /// The `.eml` files that are kept in the place of a mail server.
+        mail_files: Duration = WhenAbsent::Text("30d"),
+    }
+}
