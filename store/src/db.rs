@@ -206,6 +206,19 @@ impl Db {
         self.shared.handover.behind.swap(false, Ordering::AcqRel)
     }
 
+    #[cfg(test)]
+    pub(crate) async fn write_pragma(&self, statement: sea_orm::Statement) -> String {
+        let row = self
+            .shared
+            .writer
+            .query_one_raw(statement)
+            .await
+            .unwrap()
+            .unwrap();
+        let text: Result<String, _> = row.try_get_by_index(0);
+        text.unwrap_or_else(|_| row.try_get_by_index::<i64>(0).unwrap().to_string())
+    }
+
     pub(crate) fn reader(&self) -> &DatabaseConnection {
         &self.shared.reader
     }
@@ -251,18 +264,21 @@ async fn connect(settings: &Settings, access: Access) -> Result<DatabaseConnecti
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
         .map_sqlx_sqlite_opts(move |options| {
-            options
+            let options = options
                 .in_memory(false)
                 .shared_cache(false)
                 .filename(&path)
-                .create_if_missing(access == Access::Write)
-                .read_only(access == Access::Read)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .auto_vacuum(SqliteAutoVacuum::Incremental)
                 .busy_timeout(PATIENCE)
                 .foreign_keys(false)
-                .statement_cache_capacity(200)
+                .statement_cache_capacity(200);
+            match access {
+                Access::Read => options.read_only(true),
+                Access::Write => options
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .auto_vacuum(SqliteAutoVacuum::Incremental),
+            }
         });
     Ok(Database::connect(options).await?)
 }

@@ -37,3 +37,6 @@ pub use page::{Listed, Page};
 pub use timers::{Due, Timer};
 pub use tx::{Cause, Tx};
 pub use vault::Vault;
+
+#[cfg(test)]
+mod tests;
