@@ -1,1 +1,28 @@
 //! The gateway: routes, authentication, problem+json, OpenAPI.
+//!
+//! What every route shares lives in modules that know nothing of what they serve:
+//! [`extract`] turns requests into types, [`answer`] and [`page`] turn types into responses,
+//! [`problem`] is what every refusal looks like. [`token`] and [`password`] say who is asking,
+//! [`limit`] how often they may, [`request`] watches each request from arrival to answer, and
+//! [`docs`] describes it all.
+
+pub mod answer;
+mod app;
+pub mod caller;
+pub mod docs;
+pub mod etag;
+pub mod extract;
+pub mod limit;
+pub mod once;
+pub mod page;
+pub mod password;
+pub mod problem;
+pub mod request;
+mod routes;
+mod sessions;
+mod store_error;
+pub mod token;
+
+pub use app::{App, Inner, RenderMetrics, Settings, StartError};
+pub use problem::{ApiError, Code, FieldError, OAuthError};
+pub use routes::router;

@@ -27,8 +27,7 @@ crate::migration! {
         Table::create()
             .table("signing_keys")
             .col(pk_uuid("id"))
-            .col(binary("public_key"))
-            .col(binary("private_key"))
+            .col(binary("seed"))
             .col(big_integer("created_at")),
         Table::create()
             .table("workspaces")
@@ -55,6 +54,7 @@ crate::migration! {
             .col(binary("request_hash"))
             .col(small_integer("status"))
             .col(text_null("location"))
+            .col(big_integer_null("version"))
             .col(binary("body"))
             .col(big_integer("created_at"))
             .primary_key(Index::create().col("principal_id").col("key")),

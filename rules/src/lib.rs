@@ -1,1 +1,36 @@
-//! The rule language: compile, analyse, evaluate; cron expressions; the library of rules. Pure: no I/O, no async.
+//! The rule language: compile, analyse, evaluate; cron expressions; the library of rules.
+//!
+//! Everything here is pure: a [`Program`] and its [`Inputs`] give an [`Outcome`], and nothing
+//! is read or done on the way. Scripts are written by strangers, so the other purpose of this
+//! crate is the sandbox in which they run: see [`Limits`] and [`Pool`].
+
+mod action;
+mod analysis;
+mod cron;
+mod diagnostic;
+mod evaluation;
+mod language;
+mod library;
+mod limits;
+mod meter;
+mod nearest;
+mod outcome;
+mod pool;
+mod program;
+mod rule_file;
+mod spec;
+mod world;
+
+pub use action::Action;
+pub use analysis::Analysis;
+pub use cron::{CronError, CronExpression};
+pub use diagnostic::{Diagnostic, Severity};
+pub use evaluation::{Inputs, RuleFacts, WorkspaceFacts};
+pub use language::Language;
+pub use library::{LibraryRule, library};
+pub use limits::Limits;
+pub use outcome::{Outcome, ScriptError};
+pub use pool::Pool;
+pub use program::Program;
+pub use rule_file::{RuleFileError, header_fields, parse_rule_file};
+pub use spec::check_rule;

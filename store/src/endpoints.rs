@@ -112,14 +112,14 @@ pub async fn create(tx: &mut Tx, workspace: WorkspaceId, new: NewEndpoint) -> Re
 /// Changes an endpoint.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Changed`] when its version is not `expected`;
+/// [`Error::NotFound`]; [`Error::Changed`] when its version is none of `expected`;
 /// [`Conflict::NameTaken`].
 pub async fn update(
     tx: &mut Tx,
     workspace: WorkspaceId,
     id: EndpointId,
     changes: EndpointChanges,
-    expected: Option<i64>,
+    expected: Option<&[i64]>,
 ) -> Result<Endpoint> {
     let (row, mut endpoint) = expect(tx, workspace, id).await?;
     expect_version(endpoint.version, expected)?;
@@ -180,12 +180,12 @@ pub async fn disable(
 /// Removes an endpoint; what is pending for it fails.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Changed`] when its version is not `expected`.
+/// [`Error::NotFound`]; [`Error::Changed`] when its version is none of `expected`.
 pub async fn delete(
     tx: &mut Tx,
     workspace: WorkspaceId,
     id: EndpointId,
-    expected: Option<i64>,
+    expected: Option<&[i64]>,
 ) -> Result<()> {
     let (_, endpoint) = expect(tx, workspace, id).await?;
     expect_version(endpoint.version, expected)?;

@@ -31,6 +31,8 @@ pub struct Answer {
     pub status: u16,
     /// The `Location` header.
     pub location: Option<String>,
+    /// The version of the resource, for its `ETag`.
+    pub version: Option<i64>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -65,6 +67,7 @@ pub async fn find(tx: &mut Tx, key: &Key) -> Result<Known> {
     Ok(Known::Same(Answer {
         status: u16::try_from(row.status).unwrap_or(200),
         location: row.location,
+        version: row.version,
         body: tx.vault().open(&key.request_hash, &row.body)?,
     }))
 }
@@ -80,6 +83,7 @@ pub fn keep(tx: &mut Tx, key: &Key, answer: &Answer) -> Result<()> {
         request_hash: key.request_hash.to_vec(),
         status: i16::try_from(answer.status).unwrap_or(200),
         location: answer.location.clone(),
+        version: answer.version,
         body: tx.vault().seal(&key.request_hash, &answer.body)?,
         created_at: tx.now().unix_millis(),
     };

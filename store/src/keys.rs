@@ -1,21 +1,17 @@
-//! The key pairs that sign access tokens; the private halves are sealed.
+//! The key pairs that sign access tokens, sealed.
 
 use crate::db::at;
 use crate::entity::signing_keys;
-use crate::{Db, Result, Tx};
+use crate::{Db, Error, Result, Tx};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 use smarttasks_model::Timestamp;
 use uuid::Uuid;
 
-/// A key pair.
+/// A key pair, as the 32 bytes from which both halves follow.
 #[derive(Clone)]
 pub struct SigningKey {
-    /// The `kid` of the tokens that it signs.
-    pub id: Uuid,
-    /// The public half.
-    pub public_key: Vec<u8>,
-    /// The private half.
-    pub private_key: Vec<u8>,
+    /// The secret.
+    pub seed: [u8; 32],
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -36,10 +32,12 @@ pub async fn list(db: &Db) -> Result<Vec<SigningKey>> {
         .await?
         .into_iter()
         .map(|row| {
+            let seed = db.vault().open(&context(row.id), &row.seed)?;
+            let seed = seed.try_into().map_err(|_| {
+                Error::Unreadable("signing key", format!("{}: not 32 bytes", row.id))
+            })?;
             Ok(SigningKey {
-                private_key: db.vault().open(&context(row.id), &row.private_key)?,
-                id: row.id,
-                public_key: row.public_key,
+                seed,
                 created_at: at(row.created_at),
             })
         })
@@ -50,13 +48,12 @@ pub async fn list(db: &Db) -> Result<Vec<SigningKey>> {
 ///
 /// # Errors
 /// When it cannot be sealed.
-pub fn create(tx: &mut Tx, id: Uuid, public_key: Vec<u8>, private_key: &[u8]) -> Result<()> {
-    let sealed = tx.vault().seal(&context(id), private_key)?;
+pub fn create(tx: &mut Tx, id: Uuid, seed: &[u8; 32]) -> Result<()> {
+    let sealed = tx.vault().seal(&context(id), seed)?;
     let now = tx.now();
     tx.insert::<signing_keys::Entity>(signing_keys::ActiveModel {
         id: Set(id),
-        public_key: Set(public_key),
-        private_key: Set(sealed),
+        seed: Set(sealed),
         created_at: Set(now.unix_millis()),
     });
     Ok(())

@@ -33,7 +33,7 @@ pub mod workspaces;
 pub use db::{Db, Settings};
 pub use error::{Conflict, Error, Result};
 pub use outbox::{Outgoing, Queue};
-pub use page::{Listed, Page};
+pub use page::{Listed, Page, Position, SortKey};
 pub use timers::{Due, Timer};
 pub use tx::{Cause, Tx};
 pub use vault::Vault;

@@ -98,14 +98,14 @@ pub(crate) fn insert(
 /// Stores a new version of a rule; runs of earlier versions go on as they began.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Changed`] when its version is not `expected`;
+/// [`Error::NotFound`]; [`Error::Changed`] when its version is none of `expected`;
 /// [`Conflict::NameTaken`].
 pub async fn update(
     tx: &mut Tx,
     workspace: WorkspaceId,
     author: UserId,
     new: NewRule,
-    expected: Option<i64>,
+    expected: Option<&[i64]>,
 ) -> Result<Rule> {
     let before = find(tx.conn(), workspace, new.id)
         .await?
@@ -135,12 +135,12 @@ pub async fn update(
 /// Removes a rule with its timers; its runs stay until their retention ends.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Changed`] when its version is not `expected`.
+/// [`Error::NotFound`]; [`Error::Changed`] when its version is none of `expected`.
 pub async fn delete(
     tx: &mut Tx,
     workspace: WorkspaceId,
     id: RuleId,
-    expected: Option<i64>,
+    expected: Option<&[i64]>,
 ) -> Result<()> {
     let rule = find(tx.conn(), workspace, id)
         .await?

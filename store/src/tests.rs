@@ -120,7 +120,11 @@ async fn a_reader_cannot_write_and_a_commit_is_on_disk() {
             .await
             .is_err()
     );
-    for (pragma, value) in [("journal_mode", "wal"), ("synchronous", "2"), ("auto_vacuum", "2")] {
+    for (pragma, value) in [
+        ("journal_mode", "wal"),
+        ("synchronous", "2"),
+        ("auto_vacuum", "2"),
+    ] {
         let sql = format!("PRAGMA {pragma}");
         let statement = Statement::from_string(DbBackend::Sqlite, sql);
         let row = db.write_pragma(statement).await;

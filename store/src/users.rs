@@ -145,12 +145,12 @@ pub async fn get(db: &Db, id: UserId) -> Result<Account> {
 /// Changes an account; a new password ends every session of it.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Changed`] when its version is not `expected`.
+/// [`Error::NotFound`]; [`Error::Changed`] when its version is none of `expected`.
 pub async fn update(
     tx: &mut Tx,
     id: UserId,
     changes: ProfileChanges,
-    expected: Option<i64>,
+    expected: Option<&[i64]>,
 ) -> Result<Account> {
     let row = users::Entity::find_by_id(id.0).one(tx.conn()).await?;
     let mut row = row.ok_or(Error::NotFound("user"))?;
@@ -200,10 +200,10 @@ pub async fn role_in(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Op
     workspaces::role(db.reader(), workspace, user).await
 }
 
-/// Refuses when a row's version is not the one that the caller expects.
-pub(crate) fn expect_version(current: i64, expected: Option<i64>) -> Result<()> {
+/// Refuses when a row's version is none of those that the caller expects.
+pub(crate) fn expect_version(current: i64, expected: Option<&[i64]>) -> Result<()> {
     match expected {
-        Some(expected) if expected != current => Err(Error::Changed { current }),
+        Some(expected) if !expected.contains(&current) => Err(Error::Changed { current }),
         _ => Ok(()),
     }
 }

@@ -12,6 +12,7 @@ pub struct Model {
     pub request_hash: Vec<u8>,
     pub status: i16,
     pub location: Option<String>,
+    pub version: Option<i64>,
     pub body: Vec<u8>,
     pub created_at: i64,
 }

@@ -1,4 +1,4 @@
-//! A key pair that signs access tokens; the private half is sealed.
+//! A key pair that signs access tokens, sealed.
 
 use sea_orm::entity::prelude::*;
 
@@ -7,8 +7,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    pub public_key: Vec<u8>,
-    pub private_key: Vec<u8>,
+    pub seed: Vec<u8>,
     pub created_at: i64,
 }
 

@@ -135,14 +135,14 @@ async fn expect_task(tx: &Tx, workspace: WorkspaceId, id: TaskId, pointer: &str)
 /// Merges changes onto the task as it is now: `task.updated` and its kin, timers moved.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Changed`] when its version is not `expected`;
+/// [`Error::NotFound`]; [`Error::Changed`] when its version is none of `expected`;
 /// [`Error::Invalid`] when the assignee is no member or the parent no other task.
 pub async fn update(
     tx: &mut Tx,
     workspace: WorkspaceId,
     id: TaskId,
     changes: &TaskChanges,
-    expected: Option<i64>,
+    expected: Option<&[i64]>,
     cause: &Cause,
 ) -> Result<Task> {
     let before = find(tx.conn(), workspace, id)
@@ -182,12 +182,12 @@ pub async fn update(
 /// Removes a task with its comments and timers: `task.deleted`.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Changed`] when its version is not `expected`.
+/// [`Error::NotFound`]; [`Error::Changed`] when its version is none of `expected`.
 pub async fn delete(
     tx: &mut Tx,
     workspace: WorkspaceId,
     id: TaskId,
-    expected: Option<i64>,
+    expected: Option<&[i64]>,
     cause: &Cause,
 ) -> Result<()> {
     let task = find(tx.conn(), workspace, id)

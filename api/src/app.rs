@@ -1,0 +1,244 @@
+//! What every handler works with, and how writes reach the store.
+
+use crate::answer::Answer;
+use crate::limit::{Logins, Quotas, RateLimits};
+use crate::once::Key;
+use crate::password::Passwords;
+use crate::problem::{ApiError, Code};
+use crate::sessions::Sessions;
+use crate::token::{KeyRing, RefreshKey, SigningKey, TokenError};
+use axum::response::Response;
+use futures_util::future::BoxFuture;
+use ipnet::IpNet;
+use smarttasks_model::{Clock, Timestamp};
+use smarttasks_rules::Pool;
+use smarttasks_store::idempotency::{self, Known};
+use smarttasks_store::{Db, Tx, keys};
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// Renders the metrics of this process.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the gateway is told.
+pub struct Settings {
+    /// Where people reach it, without a slash at the end: the issuer of tokens.
+    pub public_url: String,
+    /// Requests per minute and user, or none.
+    pub quotas: Option<Quotas>,
+    /// Whether people may register by themselves.
+    pub registration_open: bool,
+    /// Private networks that webhooks may reach.
+    pub allowed_networks: Vec<IpNet>,
+    /// What `/metrics` answers.
+    pub render_metrics: RenderMetrics,
+}
+
+/// What every handler works with; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// The parts of [`App`].
+pub struct Inner {
+    /// The store.
+    pub db: Db,
+    /// Where scripts are compiled.
+    pub pool: Pool,
+    /// What the gateway was told.
+    pub settings: Settings,
+    pub(crate) keys: Keys,
+    pub(crate) refresh_key: RefreshKey,
+    pub(crate) passwords: Passwords,
+    pub(crate) logins: Logins,
+    pub(crate) limits: Arc<RateLimits>,
+    pub(crate) sessions: Sessions,
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("App")
+    }
+}
+
+/// What a closure of a write returns.
+pub type Written<'a, T> = BoxFuture<'a, smarttasks_store::Result<T>>;
+
+impl App {
+    /// The gateway on `db`; makes the first signing key when there is none.
+    ///
+    /// # Errors
+    /// When the signing keys cannot be read or made.
+    pub async fn new(db: Db, pool: Pool, settings: Settings) -> Result<Self, StartError> {
+        let keys = Keys::load(&db, &settings.public_url).await?;
+        let limits = RateLimits::new(settings.quotas, db.clock());
+        Ok(Self(Arc::new(Inner {
+            keys,
+            refresh_key: RefreshKey::derive(&db.vault().derive_key("refresh tokens")),
+            passwords: Passwords::new(),
+            logins: Logins::new(),
+            limits: Arc::new(limits),
+            sessions: Sessions::new(),
+            db,
+            pool,
+            settings,
+        })))
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        self.db.clock()
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+
+    /// Writes, unless too much work is pending.
+    ///
+    /// # Errors
+    /// Those of the closure, as problems.
+    pub async fn write<T, F>(&self, closure: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: for<'a> Fn(&'a mut Tx) -> Written<'a, T> + Send + 'static,
+    {
+        self.db.admit()?;
+        Ok(self.db.write(closure).await?)
+    }
+
+    /// Writes once per idempotency key: a repetition gets the first answer again. The answer
+    /// commits with what it answers for.
+    ///
+    /// # Errors
+    /// Those of the closure, as problems; 422 when the key was used for another request.
+    pub async fn write_once<F>(&self, key: Option<Key>, closure: F) -> Result<Response, ApiError>
+    where
+        F: for<'a> Fn(&'a mut Tx) -> Written<'a, Answer> + Send + Sync + 'static,
+    {
+        let closure = Arc::new(closure);
+        let outcome = self
+            .write(move |tx| {
+                let (key, closure) = (key.clone(), Arc::clone(&closure));
+                Box::pin(async move { once(tx, key, &*closure).await })
+            })
+            .await?;
+        match outcome {
+            Outcome::First(answer) => Ok(answer.into_response(false)),
+            Outcome::Again(answer) => Ok(answer.into_response(true)),
+            Outcome::Reused => Err(ApiError::new(
+                Code::IdempotencyKeyReused,
+                "This Idempotency-Key came with another request in the last 24 hours; take a new one.",
+            )),
+        }
+    }
+}
+
+enum Outcome {
+    First(Answer),
+    Again(Answer),
+    Reused,
+}
+
+async fn once<F>(tx: &mut Tx, key: Option<Key>, closure: &F) -> smarttasks_store::Result<Outcome>
+where
+    F: for<'a> Fn(&'a mut Tx) -> Written<'a, Answer> + Send + Sync,
+{
+    let Some(key) = key else {
+        return Ok(Outcome::First(closure(tx).await?));
+    };
+    match idempotency::find(tx, &key).await? {
+        Known::Same(answer) => Ok(Outcome::Again(Answer(answer))),
+        Known::Other => Ok(Outcome::Reused),
+        Known::New => {
+            let answer = closure(tx).await?;
+            idempotency::keep(tx, &key, &answer.0)?;
+            Ok(Outcome::First(answer))
+        }
+    }
+}
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database failed, or a key in it was sealed with another secret key.
+    #[error("the signing keys cannot be read: {0}")]
+    Store(#[from] smarttasks_store::Error),
+    /// A key is not one.
+    #[error("a signing key cannot be used: {0}")]
+    Key(#[from] TokenError),
+}
+
+/// The signing keys of the moment.
+pub(crate) struct Keys {
+    db: Db,
+    issuer: String,
+    ring: RwLock<Arc<KeyRing>>,
+}
+
+/// How long a key signs before another takes over.
+const KEY_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long it verifies beyond that: longer than any token lives.
+const KEY_OVERLAP: Duration = Duration::from_secs(24 * 3600);
+
+impl Keys {
+    async fn load(db: &Db, issuer: &str) -> Result<Self, StartError> {
+        let ring = RwLock::new(Arc::new(ring(db, issuer).await?));
+        Ok(Self {
+            db: db.clone(),
+            issuer: issuer.to_owned(),
+            ring,
+        })
+    }
+
+    pub(crate) fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets a new key take over when the present one is old, and drops those of which no token
+    /// is left.
+    pub(crate) async fn rotate(&self) -> Result<(), StartError> {
+        let ring = Arc::new(ring(&self.db, &self.issuer).await?);
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
+        Ok(())
+    }
+}
+
+async fn ring(db: &Db, issuer: &str) -> Result<KeyRing, StartError> {
+    let now = db.clock().now();
+    let mut stored = keys::list(db).await?;
+    if stored
+        .first()
+        .is_none_or(|newest| newest.created_at + KEY_AGE <= now)
+    {
+        let seed = *SigningKey::generate()?.seed();
+        db.write(move |tx| {
+            Box::pin(async move {
+                let too_old = tx.now() - KEY_AGE - KEY_OVERLAP;
+                keys::remove_older_than(tx, too_old).await?;
+                keys::create(tx, uuid::Uuid::new_v4(), &seed)
+            })
+        })
+        .await?;
+        stored = keys::list(db).await?;
+    }
+    let mut all = Vec::with_capacity(stored.len());
+    for key in stored {
+        all.push(SigningKey::from_seed(key.seed)?);
+    }
+    let mut all = all.into_iter();
+    match all.next() {
+        Some(newest) => Ok(KeyRing::new(issuer, newest, all)?),
+        None => Err(StartError::Store(smarttasks_store::Error::NotFound(
+            "signing key",
+        ))),
+    }
+}

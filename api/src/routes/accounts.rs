@@ -1,0 +1,253 @@
+//! Accounts and profiles.
+
+use crate::answer::{Answer, Versioned};
+use crate::app::App;
+use crate::caller::Caller;
+use crate::etag::{IfMatch, IfNoneMatch};
+use crate::extract::ApiJson;
+use crate::once::Post;
+use crate::password::NewPassword;
+use crate::problem::{ApiError, Code};
+use crate::request::RequestContext;
+use axum::extract::State;
+use axum::response::Response;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use smarttasks_model::{
+    Actor, Email, Invalid, RuleId, TimeZone, Timestamp, UserId, WorkspaceId, text_within,
+};
+use smarttasks_rules::library;
+use smarttasks_store::rules::NewRule;
+use smarttasks_store::users::{self, Account, NewUser, ProfileChanges};
+use smarttasks_store::{Cause, workspaces};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(register))
+        .routes(routes!(me, update_me))
+}
+
+/// Longest name, in characters.
+const NAME: usize = 200;
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Register {
+    /// What you are called.
+    #[schema(example = "Ann")]
+    name: String,
+    /// Where your mail goes; you log in with it.
+    #[schema(example = "ann@example.com")]
+    email: String,
+    /// 8 to 256 characters.
+    #[schema(example = "correct horse battery staple")]
+    password: String,
+    /// An IANA time zone; UTC when absent.
+    #[schema(example = "Europe/Berlin")]
+    timezone: Option<String>,
+}
+
+/// An account.
+#[derive(Serialize, utoipa::ToSchema)]
+struct UserView {
+    #[schema(value_type = uuid::Uuid)]
+    id: UserId,
+    name: String,
+    #[schema(value_type = String)]
+    email: Email,
+    #[schema(value_type = String)]
+    timezone: TimeZone,
+    /// The workspace that requests mean when they do not name one.
+    #[schema(value_type = uuid::Uuid)]
+    personal_workspace_id: WorkspaceId,
+    version: i64,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+impl UserView {
+    fn of(account: Account, personal_workspace_id: WorkspaceId) -> Self {
+        Self {
+            id: account.user.id,
+            name: account.user.name,
+            email: account.user.email,
+            timezone: account.user.timezone,
+            personal_workspace_id,
+            version: account.version,
+            created_at: account.created_at,
+            updated_at: account.updated_at,
+        }
+    }
+}
+
+/// Registers: an account and its personal workspace with the starter rules.
+#[utoipa::path(post, path = "/api/v1/users", tag = "accounts", security(()),
+    request_body = Register, responses((status = 201, body = UserView)))]
+async fn register(
+    State(app): State<App>,
+    context: RequestContext,
+    Post { body, key }: Post<Register>,
+) -> Result<Response, ApiError> {
+    if !app.settings.registration_open {
+        let detail = "This server does not let people register by themselves; ask its operator.";
+        return Err(ApiError::new(Code::RegistrationClosed, detail));
+    }
+    let (new, password) = parse(&app, body)?;
+    let new = NewUser {
+        password_hash: app.passwords.hash(password).await?,
+        ..new
+    };
+    let actor = Actor {
+        id: new.id,
+        name: new.name.clone(),
+    };
+    let cause = Cause::person(app.now(), actor, Some(context.trace));
+    app.write_once(key, move |tx| {
+        let (new, cause) = (new.clone(), cause.clone());
+        Box::pin(async move {
+            let (account, workspace) = users::register(tx, new, &cause).await?;
+            let view = UserView::of(account, workspace);
+            Answer::created("/api/v1/users/me".to_owned(), view.version, &view)
+        })
+    })
+    .await
+}
+
+fn parse(app: &App, body: Register) -> Result<(NewUser, NewPassword), ApiError> {
+    let now = app.now();
+    let name = text_within("/name", &body.name, 1, NAME, &[]);
+    let email = parse_at::<Email>("/email", &body.email);
+    let password = NewPassword::parse("/password", &body.password);
+    let timezone = body
+        .timezone
+        .as_deref()
+        .map(|zone| parse_at::<TimeZone>("/timezone", zone));
+    match (
+        name,
+        email,
+        password,
+        timezone.unwrap_or_else(|| Ok(TimeZone::default())),
+    ) {
+        (Ok(name), Ok(email), Ok(password), Ok(timezone)) => {
+            let new = NewUser {
+                id: UserId::new(now),
+                name,
+                email,
+                password_hash: String::new(),
+                timezone,
+                starter_rules: starter_rules(now)?,
+            };
+            Ok((new, password))
+        }
+        (name, email, password, timezone) => {
+            let wrong = [name.err(), email.err(), password.err(), timezone.err()];
+            Err(ApiError::invalid(wrong.into_iter().flatten()))
+        }
+    }
+}
+
+fn parse_at<T: std::str::FromStr<Err: std::fmt::Display>>(
+    pointer: &str,
+    text: &str,
+) -> Result<T, Invalid> {
+    text.parse()
+        .map_err(|error: T::Err| Invalid::at(pointer, format!("{error}")))
+}
+
+/// The rules that every new workspace has.
+fn starter_rules(now: Timestamp) -> Result<Vec<NewRule>, ApiError> {
+    library()
+        .iter()
+        .filter(|rule| rule.starter)
+        .map(|rule| {
+            let spec = rule.spec().map_err(ApiError::internal)?;
+            Ok(NewRule {
+                id: RuleId::new(now),
+                spec,
+                occurrences: Vec::new(),
+            })
+        })
+        .collect()
+}
+
+/// The account of the caller.
+#[utoipa::path(get, path = "/api/v1/users/me", tag = "accounts",
+    responses((status = 200, body = UserView)))]
+async fn me(
+    State(app): State<App>,
+    caller: Caller,
+    known: IfNoneMatch,
+) -> Result<Versioned<UserView>, ApiError> {
+    let account = users::get(&app.db, caller.actor.id).await?;
+    let view = UserView::of(account, caller.personal);
+    Ok(Versioned::new(view.version, view).unless(&known))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UpdateMe {
+    /// What you are called.
+    name: Option<String>,
+    /// An IANA time zone.
+    timezone: Option<String>,
+    /// A new password; needs the present one, and ends every login.
+    password: Option<String>,
+    /// The present password.
+    current_password: Option<String>,
+}
+
+/// Changes the account of the caller; a new password ends every login.
+#[utoipa::path(patch, path = "/api/v1/users/me", tag = "accounts", request_body = UpdateMe,
+    responses((status = 200, body = UserView)))]
+async fn update_me(
+    State(app): State<App>,
+    caller: Caller,
+    if_match: IfMatch,
+    ApiJson(body): ApiJson<UpdateMe>,
+) -> Result<Versioned<UserView>, ApiError> {
+    let (id, expected) = (caller.actor.id, if_match.versions().map(<[i64]>::to_vec));
+    let mut changes = ProfileChanges {
+        name: body
+            .name
+            .map(|name| text_within("/name", &name, 1, NAME, &[]))
+            .transpose()?,
+        timezone: body
+            .timezone
+            .map(|zone| parse_at("/timezone", &zone))
+            .transpose()?,
+        password_hash: None,
+    };
+    if let Some(password) = body.password {
+        let password = NewPassword::parse("/password", &password)?;
+        check_password(&app, id, body.current_password).await?;
+        changes.password_hash = Some(app.passwords.hash(password).await?);
+    }
+    let account = app
+        .write(move |tx| {
+            let (changes, expected) = (changes.clone(), expected.clone());
+            Box::pin(async move { users::update(tx, id, changes, expected.as_deref()).await })
+        })
+        .await?;
+    app.sessions.forget();
+    let workspace = workspaces::personal_of(&app.db, id).await?;
+    let view = UserView::of(account, workspace);
+    Ok(Versioned::new(view.version, view))
+}
+
+async fn check_password(app: &App, id: UserId, given: Option<String>) -> Result<(), ApiError> {
+    let account = users::get(&app.db, id).await?;
+    let found = users::find_for_login(&app.db, &account.user.email).await?;
+    let hash = found.map(|(_, hash)| hash);
+    let right = app
+        .passwords
+        .verify(SecretString::from(given.unwrap_or_default()), hash)
+        .await?;
+    if right {
+        return Ok(());
+    }
+    Err(Invalid::at("/current_password", "is not the present password").into())
+}

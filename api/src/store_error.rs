@@ -1,0 +1,48 @@
+//! What the store refuses, as problems: by type, never by message text.
+
+use crate::etag::IfMatch;
+use crate::problem::{ApiError, Code};
+use smarttasks_store::{Conflict, Error};
+use std::time::Duration;
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound(what) => Self::not_found(what),
+            Error::Changed { current } => IfMatch::failed(current),
+            Error::Invalid(wrong) => Self::invalid(wrong),
+            Error::Conflict(Conflict::EmailTaken) => Self::new(
+                Code::EmailTaken,
+                "An account with this e-mail address exists; log in, or use another.",
+            ),
+            Error::Conflict(Conflict::NameTaken) => Self::new(
+                Code::NameTaken,
+                "Another one in this workspace has this name; choose another.",
+            ),
+            Error::Conflict(Conflict::Exists) => Self::new(
+                Code::Conflict,
+                "Somebody else did the same at the same time.",
+            ),
+            Error::Overloaded { retry_after } => {
+                Self::unavailable("Too much work is pending.", retry_after)
+            }
+            Error::Unavailable(_) => {
+                tracing::warn!(error = %Told(&error), "the database is not available");
+                Self::unavailable("The database does not answer.", Duration::from_secs(1))
+            }
+            Error::Unreadable(..) | Error::Database(_) => Self::internal(error),
+        }
+    }
+}
+
+struct Told<'a>(&'a Error);
+
+impl std::fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)?;
+        match std::error::Error::source(self.0) {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The evaluation that this thread is in the middle of: what host functions read and record.
+//!
+//! One engine serves all threads, so what belongs to one evaluation cannot be in it; and the
+//! handles that a script holds (`task`, `event`) are mere names for what is kept here.
+
+use crate::action::Action;
+use crate::limits::Stop;
+use crate::world::TaskHandle;
+use crate::{Limits, meter};
+use rhai::EvalAltResult;
+use smarttasks_model::{
+    Event, NewTask, RuleId, RunId, Task, TaskChanges, TaskId, TimeZone, Timestamp, User, UserId,
+    WorkspaceId,
+};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What an evaluation sees of its workspace.
+#[derive(Clone, Debug)]
+pub struct WorkspaceFacts {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// What it is called.
+    pub name: String,
+    /// The zone in which times are shown and taken apart, unless the script says another.
+    pub timezone: TimeZone,
+}
+
+/// What an evaluation sees of its rule.
+#[derive(Clone, Debug)]
+pub struct RuleFacts {
+    /// Its id.
+    pub id: RuleId,
+    /// What it is called.
+    pub name: String,
+    /// The version that is evaluated.
+    pub version: i64,
+    /// Who answers for it: the creator of the tasks that it makes.
+    pub owner_id: UserId,
+}
+
+/// All that a script can see. Cheap to clone and to send.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// The instant of the evaluation; it stands still throughout.
+    pub now: Timestamp,
+    /// The run that it belongs to; ids made by the script derive from it.
+    pub run_id: RunId,
+    /// The workspace.
+    pub workspace: Arc<WorkspaceFacts>,
+    /// The rule.
+    pub rule: Arc<RuleFacts>,
+    /// What started it. `previous` and `changed` read it too.
+    pub event: Arc<Event>,
+    /// The task that it is about.
+    pub task: Option<Arc<Task>>,
+    /// The members of the workspace, among whom the script finds assignees and creators.
+    pub users: Arc<HashMap<UserId, User>>,
+}
+
+/// What a host function returns.
+pub(crate) type Host<T> = Result<T, Box<EvalAltResult>>;
+
+pub(crate) struct Evaluation {
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) inputs: Inputs,
+    created: Vec<Arc<Task>>,
+    actions: Vec<Action>,
+    log: Log,
+}
+
+#[derive(Default)]
+struct Log {
+    lines: Vec<String>,
+    bytes: usize,
+    full: bool,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Evaluation>> = const { RefCell::new(None) };
+}
+
+/// Begins an evaluation on this thread.
+pub(crate) fn begin(limits: Arc<Limits>, inputs: Inputs) {
+    let evaluation = Evaluation {
+        limits,
+        inputs,
+        created: Vec::new(),
+        actions: Vec::new(),
+        log: Log::default(),
+    };
+    CURRENT.with(|current| current.replace(Some(evaluation)));
+}
+
+/// Ends it: the actions and the log.
+pub(crate) fn end() -> (Vec<Action>, Vec<String>) {
+    CURRENT
+        .with(RefCell::take)
+        .map(|evaluation| (evaluation.actions, evaluation.log.lines))
+        .unwrap_or_default()
+}
+
+/// Gives a host function the evaluation, once it is known that this has not been stopped.
+pub(crate) fn with<T>(host: impl FnOnce(&mut Evaluation) -> Host<T>) -> Host<T> {
+    CURRENT.with(|current| match current.borrow_mut().as_mut() {
+        Some(evaluation) => {
+            meter::step(&evaluation.limits).map_err(terminated)?;
+            host(evaluation)
+        }
+        None => Err("a host function was called outside an evaluation".into()),
+    })
+}
+
+/// The error that no script can catch.
+pub(crate) fn terminated(_: Stop) -> Box<EvalAltResult> {
+    Box::new(EvalAltResult::ErrorTerminated(
+        rhai::Dynamic::UNIT,
+        rhai::Position::NONE,
+    ))
+}
+
+impl Evaluation {
+    /// The task behind a handle.
+    pub(crate) fn task(&self, handle: TaskHandle) -> Host<&Task> {
+        let task = match handle {
+            TaskHandle::Current => self.inputs.task.as_deref(),
+            TaskHandle::Previous => self.inputs.event.previous(),
+            TaskHandle::Created(number) => self.created.get(number).map(|task| &**task),
+        };
+        task.ok_or_else(|| "this run is about no task".into())
+    }
+
+    /// The task behind a handle, for an action upon it.
+    pub(crate) fn task_to_change(&self, handle: TaskHandle, call: &str) -> Host<&Task> {
+        if handle == TaskHandle::Previous {
+            return Err(format!(
+                "{call}: `previous` is what the task was and cannot be changed; use `task`"
+            )
+            .into());
+        }
+        self.task(handle)
+    }
+
+    /// Records an action, in its turn.
+    pub(crate) fn act(&mut self, action: Action) -> Host<()> {
+        if self.actions.len() >= self.limits.actions {
+            return Err(terminated(meter::stop(Stop::Actions)));
+        }
+        self.actions.push(action);
+        Ok(())
+    }
+
+    /// Records an action upon a task, and lets later reads see what it does.
+    pub(crate) fn act_on(&mut self, handle: TaskHandle, action: Action) -> Host<()> {
+        let changes = action.changes_for(self.task(handle)?);
+        self.act(action)?;
+        if let Some(changes) = changes {
+            self.change(handle, &changes);
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, handle: TaskHandle, changes: &TaskChanges) {
+        let task = match handle {
+            TaskHandle::Current => self.inputs.task.as_mut(),
+            TaskHandle::Created(number) => self.created.get_mut(number),
+            TaskHandle::Previous => None,
+        };
+        if let Some(task) = task {
+            changes.apply(Arc::make_mut(task), self.inputs.now);
+        }
+    }
+
+    /// Makes a task whose id follows from the run and the number of the action, so that the
+    /// same run makes the same task however often it is evaluated.
+    pub(crate) fn create(&mut self, new: NewTask) -> Host<TaskHandle> {
+        let number = (self.actions.len() as u64).to_be_bytes();
+        let inputs = &self.inputs;
+        let key: [&[u8]; 3] = [inputs.run_id.as_bytes(), b"task", &number];
+        let id = TaskId::derived(inputs.now, &key);
+        let creator_id = inputs.rule.owner_id;
+        let task = new
+            .clone()
+            .into_task(id, inputs.workspace.id, creator_id, inputs.now);
+        self.act(Action::CreateTask {
+            id,
+            creator_id,
+            task: new,
+        })?;
+        self.created.push(Arc::new(task));
+        Ok(TaskHandle::Created(self.created.len() - 1))
+    }
+
+    /// Adds a line to the log, or drops it where the log is full.
+    pub(crate) fn log(&mut self, line: &str) {
+        let log = &mut self.log;
+        if log.full {
+            return;
+        }
+        // The line's own end counts too, so that empty lines are not free.
+        log.bytes += line.len() + 1;
+        if log.bytes > self.limits.log_bytes {
+            log.full = true;
+            log.lines.push("… the log is full".to_owned());
+            return;
+        }
+        log.lines.push(line.to_owned());
+    }
+
+    pub(crate) fn user(&self, id: UserId) -> Option<&User> {
+        self.inputs.users.get(&id)
+    }
+}

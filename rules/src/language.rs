@@ -1,0 +1,184 @@
+//! The language: one engine, built once, that compiles and runs every script.
+
+use crate::analysis::{self, Analysis};
+use crate::{Diagnostic, Limits, Program, action, meter, world};
+use rhai::packages::{
+    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
+    BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package,
+};
+use rhai::{AST, Dynamic, Engine, OptimizationLevel, Scope};
+use smarttasks_model::Trigger;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Once};
+
+/// The language with its limits. Building one takes about a millisecond; share it.
+pub struct Language {
+    pub(crate) engine: Engine,
+    pub(crate) limits: Arc<Limits>,
+    /// The names of `world::NAMES`, so that the parser knows them.
+    names: Scope<'static>,
+    /// Every function that a script may call, with the numbers of its arguments.
+    pub(crate) functions: BTreeMap<String, BTreeSet<usize>>,
+}
+
+impl Language {
+    /// The language under `limits`.
+    pub fn new(limits: Limits) -> Arc<Self> {
+        fix_hashing();
+        let limits = Arc::new(limits);
+        let engine = engine(&limits);
+        let mut names = Scope::new();
+        for name in world::NAMES {
+            names.push_constant(*name, ());
+        }
+        Arc::new(Self {
+            functions: functions(&engine),
+            engine,
+            limits,
+            names,
+        })
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Compiles a script.
+    ///
+    /// A hostile script needs more stack than an ordinary thread has: call this on a [`Pool`].
+    ///
+    /// [`Pool`]: crate::Pool
+    ///
+    /// # Errors
+    /// Every finding that is an error, with its place.
+    pub fn compile(self: &Arc<Self>, script: &str) -> Result<Program, Vec<Diagnostic>> {
+        let ast = self.parse(script).map_err(|found| vec![found])?;
+        let errors = analysis::errors(self, &ast);
+        if errors.is_empty() {
+            Ok(Program::new(Arc::clone(self), ast))
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Everything that can be said about a script without running it. As for
+    /// [`compile`](Self::compile), on a [`Pool`](crate::Pool).
+    pub fn analyse(&self, script: &str, triggers: &[Trigger]) -> Analysis {
+        match self.parse(script) {
+            Ok(ast) => analysis::analyse(self, &ast, triggers),
+            Err(found) => Analysis {
+                diagnostics: vec![found],
+                ..Analysis::default()
+            },
+        }
+    }
+
+    fn parse(&self, script: &str) -> Result<AST, Diagnostic> {
+        let most = self.limits.source_bytes;
+        if script.len() > most {
+            return Err(Diagnostic::error(
+                "limit_source",
+                rhai::Position::NONE,
+                format!(
+                    "the script has {} bytes; at most {most} are allowed",
+                    script.len()
+                ),
+            ));
+        }
+        // A byte-order mark, which editors add unseen, is a syntax error to Rhai.
+        let script = script.strip_prefix('\u{feff}').unwrap_or(script);
+        self.engine
+            .compile_with_scope(&self.names, script)
+            .map_err(|error| analysis::explain(&self.engine, script, &error))
+    }
+}
+
+impl std::fmt::Debug for Language {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Language")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Names of anonymous functions derive from this seed. Random, they would differ from process
+/// to process, and with them what a script can observe.
+fn fix_hashing() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // It fails only where somebody else has fixed it, which serves as well.
+        let _ = rhai::config::hashing::set_hashing_seed(Some([0x5349, 0x4d50, 0x4c45, 0x5441]));
+    });
+}
+
+#[expect(
+    deprecated,
+    reason = "Rhai marks on_var and on_def_var so because they may change; its version is pinned"
+)]
+fn engine(limits: &Arc<Limits>) -> Engine {
+    let mut engine = Engine::new_raw();
+    engine.register_global_module(Harmless::new().as_shared_module());
+    bound(&mut engine, limits);
+    engine.set_optimization_level(OptimizationLevel::None);
+    engine.set_strict_variables(true);
+    engine.disable_symbol("eval");
+    engine.on_var(|name, index, _| match index {
+        // A local variable, which never bears a host name.
+        1.. => Ok(None),
+        0 => world::resolve(name),
+    });
+    engine.on_def_var(|_, variable, _| Ok(!world::NAMES.contains(&variable.name())));
+    let counted = Arc::clone(limits);
+    engine.on_progress(move |_| meter::step(&counted).err().map(|_| Dynamic::UNIT));
+    world::register(&mut engine);
+    action::register(&mut engine);
+    engine
+}
+
+rhai::def_package! {
+    /// The standard packages but for those that do harm here: the language core (a `sleep` that
+    /// blocks the thread, `parse_json`, reflection), byte strings and bit fields, and the clock.
+    /// One package, because every call is looked up in each.
+    Harmless(_module):
+        ArithmeticPackage,
+        LogicPackage,
+        BasicMathPackage,
+        BasicStringPackage,
+        MoreStringPackage,
+        BasicIteratorPackage,
+        BasicFnPackage,
+        BasicArrayPackage,
+        BasicMapPackage
+    {
+    }
+}
+
+/// Rhai's own limits. They stand beside our counting because a native function, such as `+` on
+/// two long texts, is over before anybody counts.
+fn bound(engine: &mut Engine, limits: &Limits) {
+    engine
+        .set_max_call_levels(limits.call_depth)
+        .set_max_expr_depths(limits.expr_depth, limits.expr_depth)
+        .set_max_string_size(limits.string_bytes)
+        .set_max_array_size(limits.array_len)
+        .set_max_map_size(limits.map_len)
+        .set_max_variables(limits.variables)
+        .set_max_functions(limits.functions);
+}
+
+fn functions(engine: &Engine) -> BTreeMap<String, BTreeSet<usize>> {
+    let mut functions: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+    let all = engine.collect_fn_metadata(
+        None,
+        |function| {
+            let metadata = function.metadata;
+            Some((metadata.name.to_string(), metadata.num_params))
+        },
+        true,
+    );
+    for (name, arguments) in all {
+        functions.entry(name).or_default().insert(arguments);
+    }
+    functions
+}

@@ -1,0 +1,96 @@
+//! What a script may use, and why one was stopped.
+
+use std::time::Duration;
+
+/// What one evaluation may use. Over a limit it fails, and nothing of it is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Steps of the interpreter.
+    pub operations: u64,
+    /// Elapsed time.
+    pub wall: Duration,
+    /// Bytes of heap held at once; counted only where `smarttasks_heap::Counting` is installed.
+    pub heap_bytes: usize,
+    /// Functions calling functions.
+    pub call_depth: usize,
+    /// Expressions and blocks within each other.
+    pub expr_depth: usize,
+    /// Bytes of one text, or of all texts of one list or map. A task's description may hold
+    /// 80,000 bytes and must fit into a mail.
+    pub string_bytes: usize,
+    /// Elements of a list, those of the lists within it included.
+    pub array_len: usize,
+    /// Entries of a map, those of the maps within it included.
+    pub map_len: usize,
+    /// Variables alive at once.
+    pub variables: usize,
+    /// Functions and closures of a script.
+    pub functions: usize,
+    /// Actions of one evaluation.
+    pub actions: usize,
+    /// Recipients of one e-mail.
+    pub recipients: usize,
+    /// Bytes of a script's source.
+    pub source_bytes: usize,
+    /// Bytes of the run's log; what comes after them is dropped.
+    pub log_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            operations: 1_000_000,
+            wall: Duration::from_millis(250),
+            heap_bytes: 32 * 1024 * 1024,
+            call_depth: 32,
+            expr_depth: 64,
+            string_bytes: 128 * 1024,
+            array_len: 4_096,
+            map_len: 1_024,
+            variables: 256,
+            functions: 64,
+            actions: 100,
+            recipients: 100,
+            source_bytes: 16 * 1024,
+            log_bytes: 16 * 1024,
+        }
+    }
+}
+
+/// Why an evaluation was stopped, whatever the script made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Operations,
+    Wall,
+    Heap,
+    Actions,
+}
+
+impl Stop {
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Operations => "limit_operations",
+            Self::Wall => "limit_time",
+            Self::Heap => "limit_memory",
+            Self::Actions => "limit_actions",
+        }
+    }
+
+    pub(crate) fn message(self, limits: &Limits) -> String {
+        match self {
+            Self::Operations => format!(
+                "the script took more than {} steps; look for a loop that does not end",
+                limits.operations
+            ),
+            Self::Wall => format!(
+                "the script ran for longer than {} ms",
+                limits.wall.as_millis()
+            ),
+            Self::Heap => format!(
+                "the script held more than {} MiB of memory",
+                limits.heap_bytes / (1024 * 1024)
+            ),
+            Self::Actions => format!("the script asked for more than {} actions", limits.actions),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Counts what the evaluation on this thread uses.
+//!
+//! Rhai's own `max_operations` forgets what closures called by `map`, `filter` or `sort` used,
+//! it has no deadline, and array callbacks turn errors that nobody may catch into ones that
+//! anybody may. So the counting is ours, and its verdict is sticky: once stopped, every further
+//! step and every host function fails until the evaluation ends. The state is the thread's
+//! because `Engine::on_progress` is given nothing else to find it by.
+
+use crate::Limits;
+use crate::limits::Stop;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// How many steps pass between two looks at the clock, which costs as much as several steps.
+const STEPS_PER_LOOK: u64 = 32;
+
+struct Meter {
+    operations: Cell<u64>,
+    heap_at_start: Cell<isize>,
+    started: Cell<Option<Instant>>,
+    stop: Cell<Option<Stop>>,
+}
+
+thread_local! {
+    static METER: Meter = const {
+        Meter {
+            operations: Cell::new(0),
+            heap_at_start: Cell::new(0),
+            started: Cell::new(None),
+            stop: Cell::new(None),
+        }
+    };
+}
+
+/// What an evaluation used.
+pub(crate) struct Reading {
+    pub(crate) operations: u64,
+    pub(crate) duration: Duration,
+    pub(crate) stop: Option<Stop>,
+}
+
+/// Begins an evaluation on this thread.
+pub(crate) fn start() {
+    METER.with(|meter| {
+        meter.operations.set(0);
+        meter.heap_at_start.set(smarttasks_heap::live());
+        meter.started.set(Some(Instant::now()));
+        meter.stop.set(None);
+    });
+}
+
+/// Ends it.
+pub(crate) fn finish() -> Reading {
+    METER.with(|meter| Reading {
+        operations: meter.operations.get(),
+        duration: meter
+            .started
+            .take()
+            .map_or(Duration::ZERO, |at| at.elapsed()),
+        stop: meter.stop.take(),
+    })
+}
+
+/// Counts one step. The first limit that it finds exceeded stays the answer.
+pub(crate) fn step(limits: &Limits) -> Result<(), Stop> {
+    METER.with(|meter| {
+        if let Some(stop) = meter.stop.get() {
+            return Err(stop);
+        }
+        let operations = meter.operations.get() + 1;
+        meter.operations.set(operations);
+        let exceeded = if operations > limits.operations {
+            Some(Stop::Operations)
+        } else if smarttasks_heap::live() - meter.heap_at_start.get()
+            > limits.heap_bytes.cast_signed()
+        {
+            Some(Stop::Heap)
+        } else if operations % STEPS_PER_LOOK == 0 && meter.is_late(limits) {
+            Some(Stop::Wall)
+        } else {
+            None
+        };
+        match exceeded {
+            Some(stop) => {
+                meter.stop.set(Some(stop));
+                Err(stop)
+            }
+            None => Ok(()),
+        }
+    })
+}
+
+/// Stops the evaluation for a reason found elsewhere.
+pub(crate) fn stop(why: Stop) -> Stop {
+    METER.with(|meter| {
+        let first = meter.stop.get().unwrap_or(why);
+        meter.stop.set(Some(first));
+        first
+    })
+}
+
+impl Meter {
+    fn is_late(&self, limits: &Limits) -> bool {
+        self.started
+            .get()
+            .is_some_and(|started| started.elapsed() > limits.wall)
+    }
+}

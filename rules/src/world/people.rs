@@ -1,0 +1,74 @@
+//! Users, as scripts hold them.
+
+use super::{fields, kind_of, optional};
+use crate::evaluation::{self, Evaluation, Host};
+use rhai::{Dynamic, Engine, ImmutableString};
+use smarttasks_model::{User, UserId};
+
+/// A user by id; the rest is looked up among the workspace's members. Of somebody who left, the
+/// id is all that is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct UserHandle(pub(crate) UserId);
+
+fields! { FIELDS of UserHandle as "user":
+    "id" => |user, _e| Dynamic::from(user.0.to_string());
+    "name" => |user, e| optional(e.user(user.0).map(|user| user.name.as_str()));
+    "email" => |user, e| optional(e.user(user.0).map(|user| user.email.as_str()));
+    "timezone" => |user, e| e.user(user.0)
+        .map_or(Dynamic::UNIT, |user| Dynamic::from(user.timezone.to_string()));
+}
+
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<UserHandle>("User");
+    register_fields(engine);
+    engine.register_fn("to_string", |user: &mut UserHandle| name(*user));
+    engine.register_fn("to_debug", |user: &mut UserHandle| name(*user));
+    engine.register_fn("==", |a: UserHandle, b: UserHandle| a == b);
+    engine.register_fn("!=", |a: UserHandle, b: UserHandle| a != b);
+}
+
+fn name(user: UserHandle) -> Host<ImmutableString> {
+    evaluation::with(|e| {
+        Ok(e.user(user.0).map_or_else(
+            || user.0.to_string().into(),
+            |user| user.name.as_str().into(),
+        ))
+    })
+}
+
+pub(super) fn user(id: UserId) -> Dynamic {
+    Dynamic::from(UserHandle(id))
+}
+
+/// The member with this address or id.
+pub(crate) fn find_user<'a>(evaluation: &'a Evaluation, text: &str) -> Option<&'a User> {
+    let by_id = text
+        .parse::<UserId>()
+        .ok()
+        .and_then(|id| evaluation.user(id));
+    by_id.or_else(|| {
+        let key = text.to_ascii_lowercase();
+        evaluation
+            .inputs
+            .users
+            .values()
+            .find(|user| user.email.key() == key)
+    })
+}
+
+/// Whom a value names: a user, the address or id of a member, or nobody.
+pub(crate) fn user_of(evaluation: &Evaluation, value: &Dynamic) -> Host<Option<UserId>> {
+    if value.is_unit() {
+        return Ok(None);
+    }
+    if let Some(user) = value.read_lock::<UserHandle>() {
+        return Ok(Some(user.0));
+    }
+    let Ok(text) = value.as_immutable_string_ref() else {
+        return Err(format!("expected a user, not {}", kind_of(value)).into());
+    };
+    match find_user(evaluation, &text) {
+        Some(user) => Ok(Some(user.id)),
+        None => Err(format!("no member of the workspace is `{}`", *text).into()),
+    }
+}

@@ -1,0 +1,108 @@
+//! Replacements for functions on texts and lists that are no good in a sandbox.
+//!
+//! Rhai's `replace` of one letter by a long text builds the whole result before any limit looks
+//! at it, and its `pad(10, "")` never returns. A host function of the same signature wins over
+//! one of a package.
+
+use crate::evaluation::Host;
+use rhai::{Engine, EvalAltResult, INT, ImmutableString, NativeCallContext, Position};
+
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_fn(
+        "replace",
+        |context: NativeCallContext, text: &mut ImmutableString, find: &str, by: &str| {
+            replace(&context, text, find, by)
+        },
+    );
+    engine.register_fn(
+        "replace",
+        |context: NativeCallContext, text: &mut ImmutableString, find: &str, by: char| {
+            replace(&context, text, find, by.encode_utf8(&mut [0; 4]))
+        },
+    );
+    engine.register_fn(
+        "replace",
+        |context: NativeCallContext, text: &mut ImmutableString, find: char, by: &str| {
+            replace(&context, text, find.encode_utf8(&mut [0; 4]), by)
+        },
+    );
+    engine.register_fn(
+        "replace",
+        |context: NativeCallContext, text: &mut ImmutableString, find: char, by: char| {
+            let (mut a, mut b) = ([0; 4], [0; 4]);
+            replace(
+                &context,
+                text,
+                find.encode_utf8(&mut a),
+                by.encode_utf8(&mut b),
+            )
+        },
+    );
+    engine.register_fn(
+        "pad",
+        |context: NativeCallContext, text: &mut ImmutableString, length: INT, with: char| {
+            pad(&context, text, length, with.encode_utf8(&mut [0; 4]))
+        },
+    );
+    engine.register_fn(
+        "pad",
+        |context: NativeCallContext, text: &mut ImmutableString, length: INT, with: &str| {
+            pad(&context, text, length, with)
+        },
+    );
+}
+
+fn too_long() -> Box<EvalAltResult> {
+    Box::new(EvalAltResult::ErrorDataTooLarge(
+        "Length of string".to_owned(),
+        Position::NONE,
+    ))
+}
+
+fn replace(
+    context: &NativeCallContext,
+    text: &mut ImmutableString,
+    find: &str,
+    by: &str,
+) -> Host<()> {
+    let longest = context.engine().max_string_size();
+    let found = text.matches(find).count();
+    let length = found
+        .checked_mul(by.len())
+        .and_then(|more| more.checked_add(text.len()))
+        .ok_or_else(too_long)?
+        .saturating_sub(found * find.len());
+    if length > longest {
+        return Err(too_long());
+    }
+    if found > 0 {
+        *text = text.replace(find, by).into();
+    }
+    Ok(())
+}
+
+fn pad(
+    context: &NativeCallContext,
+    text: &mut ImmutableString,
+    length: INT,
+    with: &str,
+) -> Host<()> {
+    let longest = context.engine().max_string_size();
+    let present = text.chars().count();
+    let missing = usize::try_from(length).unwrap_or(0).saturating_sub(present);
+    if missing == 0 || with.is_empty() {
+        return Ok(());
+    }
+    if missing > longest {
+        return Err(too_long());
+    }
+    let mut padded = String::from(text.as_str());
+    for letter in with.chars().cycle().take(missing) {
+        padded.push(letter);
+        if padded.len() > longest {
+            return Err(too_long());
+        }
+    }
+    *text = padded.into();
+    Ok(())
+}

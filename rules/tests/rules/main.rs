@@ -1,0 +1,17 @@
+//! The rule language through its public API, and the sandbox under attack.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test what cannot be unwrapped is a failure, and says where"
+)]
+
+mod actions;
+mod analysis;
+mod hostile;
+mod pool;
+mod support;
+mod world;
+
+#[global_allocator]
+static HEAP: smarttasks_heap::Counting = smarttasks_heap::Counting;

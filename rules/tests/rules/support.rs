@@ -1,0 +1,183 @@
+//! A workspace with two members and one task, and scripts run in it.
+
+use serde_json::{Value, json};
+use smarttasks_model::{
+    Actor, ChangeId, Event, EventData, EventId, EventType, Priority, RuleId, RunId, Snapshot,
+    Status, Task, TaskId, TimeZone, Timestamp, User, UserId, WorkspaceId,
+};
+use smarttasks_rules::{
+    Action, Diagnostic, Inputs, Language, Limits, Outcome, RuleFacts, ScriptError, WorkspaceFacts,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Friday, 9:00 in Berlin.
+pub const NOW: &str = "2026-12-04T08:00:00Z";
+
+pub fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub struct World {
+    pub language: Arc<Language>,
+    pub inputs: Inputs,
+    pub ann: User,
+    pub bob: User,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let now = at(NOW);
+        let person = |name: &str| User {
+            id: UserId::derived(now, &[name.as_bytes()]),
+            name: name.to_owned(),
+            email: format!("{}@example.com", name.to_lowercase())
+                .parse()
+                .unwrap(),
+            timezone: TimeZone::default(),
+        };
+        let (ann, bob) = (person("Ann"), person("Bob"));
+        let workspace_id = WorkspaceId::derived(now, &[b"workspace"]);
+        let task = task(workspace_id, &ann, &bob);
+        let event = created(&task, &ann);
+        let inputs = Inputs {
+            now,
+            run_id: RunId::derived(now, &[b"run"]),
+            workspace: Arc::new(WorkspaceFacts {
+                id: workspace_id,
+                name: "Home".to_owned(),
+                timezone: "Europe/Berlin".parse().unwrap(),
+            }),
+            rule: Arc::new(RuleFacts {
+                id: RuleId::derived(now, &[b"rule"]),
+                name: "Chase".to_owned(),
+                version: 3,
+                owner_id: ann.id,
+            }),
+            event: Arc::new(event),
+            task: Some(Arc::new(task)),
+            users: Arc::new(HashMap::from([
+                (ann.id, ann.clone()),
+                (bob.id, bob.clone()),
+            ])),
+        };
+        Self {
+            language: Language::new(Limits::default()),
+            inputs,
+            ann,
+            bob,
+        }
+    }
+
+    pub fn with_task(mut self, change: impl FnOnce(&mut Task)) -> Self {
+        let task = self.inputs.task.as_mut().expect("the fixture has a task");
+        change(Arc::make_mut(task));
+        self
+    }
+
+    pub fn with_event(mut self, change: impl FnOnce(&mut Event)) -> Self {
+        change(Arc::make_mut(&mut self.inputs.event));
+        self
+    }
+
+    pub fn run(&self, script: &str) -> Outcome {
+        let program = self
+            .language
+            .compile(script)
+            .unwrap_or_else(|found| panic!("{script}: {found:?}"));
+        program.evaluate(self.inputs.clone())
+    }
+
+    /// The actions of a script that must succeed.
+    pub fn actions(&self, script: &str) -> Vec<Action> {
+        let outcome = self.run(script);
+        assert_eq!(outcome.error, None, "{script}");
+        outcome.actions
+    }
+
+    /// The value of an expression, as a payload shows it.
+    pub fn value(&self, expression: &str) -> Value {
+        let script = format!("webhook(\"test\", #{{ value: {{ {expression} }} }});");
+        match self.actions(&script).pop() {
+            Some(Action::Webhook { payload, .. }) => payload["value"].clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The error of a script that must fail.
+    pub fn error(&self, script: &str) -> ScriptError {
+        let outcome = self.run(script);
+        assert_eq!(
+            outcome.actions,
+            [],
+            "a script that failed has asked for nothing"
+        );
+        outcome
+            .error
+            .unwrap_or_else(|| panic!("{script} did not fail"))
+    }
+
+    /// The findings of a script that must not compile.
+    pub fn refused(&self, script: &str) -> Vec<Diagnostic> {
+        match self.language.compile(script) {
+            Ok(_) => panic!("{script} compiled"),
+            Err(found) => found,
+        }
+    }
+}
+
+fn task(workspace_id: WorkspaceId, ann: &User, bob: &User) -> Task {
+    Task {
+        id: TaskId::derived(at(NOW), &[b"task"]),
+        workspace_id,
+        project: Some("website".to_owned()),
+        title: "Renew certificate".to_owned(),
+        description: "Before it runs out.".to_owned(),
+        status: Status::InProgress,
+        priority: Priority::High,
+        creator_id: ann.id,
+        assignee_id: Some(bob.id),
+        tags: vec!["tls".to_owned()],
+        due_at: Some(at("2026-12-01T09:00:00Z")),
+        fields:
+            json!({ "customer": "acme", "seats": 12, "rate": 1.5, "nested": { "deep": [1, 2] } })
+                .as_object()
+                .cloned()
+                .unwrap_or_default(),
+        parent_id: None,
+        version: 4,
+        created_at: at("2026-11-24T08:00:00Z"),
+        updated_at: at("2026-12-02T08:00:00Z"),
+        status_changed_at: at("2026-12-02T08:00:00Z"),
+        completed_at: None,
+    }
+}
+
+fn created(task: &Task, actor: &User) -> Event {
+    Event {
+        id: EventId::derived(at(NOW), &[b"event"]),
+        workspace_id: task.workspace_id,
+        kind: EventType::system("task.updated"),
+        task_id: Some(task.id),
+        time: at("2026-12-04T07:59:59Z"),
+        traceparent: None,
+        change: ChangeId::derived(at(NOW), &[b"change"]),
+        depth: 0,
+        actor_id: Some(actor.id),
+        rule_id: None,
+        data: EventData::System(Box::new(Snapshot {
+            task: Some(task.clone()),
+            previous: Some(Task {
+                status: Status::Todo,
+                title: "Renew".to_owned(),
+                ..task.clone()
+            }),
+            changes: vec!["status".to_owned(), "title".to_owned()],
+            actor: Some(Actor {
+                id: actor.id,
+                name: actor.name.clone(),
+            }),
+            more: serde_json::Map::new(),
+        })),
+    }
+}
