@@ -17,6 +17,7 @@ use smarttasks_store::{Db, Tx, keys};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Renders the metrics of this process.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -102,6 +103,20 @@ impl App {
         self.clock().now()
     }
 
+    /// Lets new signing keys take over in time, until told to stop.
+    pub async fn keep_keys_fresh(&self, stop: CancellationToken) {
+        stop.run_until_cancelled(async {
+            loop {
+                let look = self.now() + KEY_LOOK;
+                self.clock().sleep_until(look, KEY_LOOK).await;
+                if let Err(error) = self.keys.rotate().await {
+                    tracing::error!(%error, "the signing keys could not be looked at");
+                }
+            }
+        })
+        .await;
+    }
+
     /// Writes, unless too much work is pending.
     ///
     /// # Errors
@@ -184,6 +199,8 @@ pub(crate) struct Keys {
     ring: RwLock<Arc<KeyRing>>,
 }
 
+/// How often that is looked at; another process may have made a key, too.
+const KEY_LOOK: Duration = Duration::from_secs(3600);
 /// How long a key signs before another takes over.
 const KEY_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long it verifies beyond that: longer than any token lives.

@@ -25,4 +25,4 @@ pub mod token;
 
 pub use app::{App, Inner, RenderMetrics, Settings, StartError};
 pub use problem::{ApiError, Code, FieldError, OAuthError};
-pub use routes::router;
+pub use routes::{register_user, router};

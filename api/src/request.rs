@@ -190,8 +190,8 @@ fn record(method: &'static str, route: String, status: StatusCode, took: Duratio
         ("route", metrics::SharedString::from(route)),
         ("status", class.into()),
     ];
-    metrics::counter!("http_requests_total", &labels).increment(1);
-    metrics::histogram!("http_request_duration_seconds", &labels).record(took.as_secs_f64());
+    metrics::counter!("smarttasks_http_requests_total", &labels).increment(1);
+    metrics::histogram!("smarttasks_http_request_duration_seconds", &labels).record(took.as_secs_f64());
 }
 
 #[cfg(test)]
@@ -360,12 +360,12 @@ mod tests {
         assert_eq!(
             *counted.0.lock().unwrap(),
             [
-                "http_requests_total GET /tasks/{id} 2xx",
-                "http_request_duration_seconds GET /tasks/{id} 2xx",
-                "http_requests_total GET none 4xx",
-                "http_request_duration_seconds GET none 4xx",
-                "http_requests_total other /tasks/{id} 4xx",
-                "http_request_duration_seconds other /tasks/{id} 4xx",
+                "smarttasks_http_requests_total GET /tasks/{id} 2xx",
+                "smarttasks_http_request_duration_seconds GET /tasks/{id} 2xx",
+                "smarttasks_http_requests_total GET none 4xx",
+                "smarttasks_http_request_duration_seconds GET none 4xx",
+                "smarttasks_http_requests_total other /tasks/{id} 4xx",
+                "smarttasks_http_request_duration_seconds other /tasks/{id} 4xx",
             ]
         );
     }

@@ -112,7 +112,7 @@ pub async fn consume<H: Handler>(bus: InProcess, handler: Arc<H>, stop: Cancella
         if batch.is_empty() {
             continue;
         }
-        metrics::counter!("bus_messages_consumed_total", "queue" => H::QUEUE.as_str())
+        metrics::counter!("smarttasks_bus_messages_consumed_total", "queue" => H::QUEUE.as_str())
             .increment(batch.len() as u64);
         if let Err(error) = try_until_available(&*handler, &batch, &stop).await {
             tracing::warn!(queue = H::QUEUE.as_str(), %error, "a batch runs message by message");
@@ -172,7 +172,7 @@ async fn bury_unreadable(bus: &InProcess, taken: Vec<Delivered>) -> Vec<Delivere
 
 async fn failed(bus: &InProcess, queue: Queue, mut message: Delivered, reason: &str) {
     message.failures += 1;
-    metrics::counter!("bus_messages_failed_total", "queue" => queue.as_str()).increment(1);
+    metrics::counter!("smarttasks_bus_messages_failed_total", "queue" => queue.as_str()).increment(1);
     tracing::warn!(
         queue = queue.as_str(),
         message.row,
@@ -198,7 +198,7 @@ async fn failed(bus: &InProcess, queue: Queue, mut message: Delivered, reason: &
 }
 
 async fn bury(bus: &InProcess, row: i64, reason: &str) {
-    metrics::counter!("bus_dead_letters_total").increment(1);
+    metrics::counter!("smarttasks_bus_dead_letters_total").increment(1);
     tracing::error!(
         message.row = row,
         reason,

@@ -370,8 +370,8 @@ fn measure(outcome: &Outcome) {
         (None, true) => "not_matched",
         (None, false) => "matched",
     };
-    metrics::counter!("rule_evaluations_total", "outcome" => label).increment(1);
-    metrics::histogram!("rule_evaluation_duration_seconds").record(outcome.duration);
+    metrics::counter!("smarttasks_rule_evaluations_total", "outcome" => label).increment(1);
+    metrics::histogram!("smarttasks_rule_evaluation_duration_seconds").record(outcome.duration);
 }
 
 fn decide(run: &Started, number: usize, action: Action) -> Step {

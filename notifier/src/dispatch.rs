@@ -226,10 +226,10 @@ impl Inner {
             (Outcome::Retry(_), Some(error)) => ("retry", error.reason().label()),
             (Outcome::Failed(_), Some(error)) => ("failed", error.reason().label()),
         };
-        metrics::counter!("delivery_attempts_total",
+        metrics::counter!("smarttasks_delivery_attempts_total",
             "channel" => channel, "outcome" => label, "reason" => reason)
         .increment(1);
-        metrics::histogram!("delivery_attempt_duration_seconds", "channel" => channel)
+        metrics::histogram!("smarttasks_delivery_attempt_duration_seconds", "channel" => channel)
             .record(Duration::from_millis(attempt.duration_ms));
         Report {
             delivery_id: delivery.id,
@@ -246,7 +246,7 @@ impl Inner {
     }
 
     fn put_off(&self, delivery: &Delivery, until: Timestamp) -> Report {
-        metrics::counter!("deliveries_put_off_total").increment(1);
+        metrics::counter!("smarttasks_deliveries_put_off_total").increment(1);
         Report {
             delivery_id: delivery.id,
             attempt: None,

@@ -25,7 +25,7 @@ pub(crate) async fn fire(tx: &mut Tx, due: Vec<Timer>) -> Result<()> {
     let now = tx.now();
     let mut raised = Vec::new();
     for timer in due {
-        metrics::histogram!("timer_lag_seconds").record(now.since(timer.fire_at));
+        metrics::histogram!("smarttasks_timer_lag_seconds").record(now.since(timer.fire_at));
         match timer.due {
             Due::DueSoon { task_id, due_at } => {
                 raised.extend(present.deadline("task.due_soon", task_id, due_at, now));
@@ -75,7 +75,7 @@ async fn raise(tx: &mut Tx, raised: Vec<Event>) -> Result<()> {
     let mut known = events::existing(tx, raised.iter().map(|event| event.id)).await?;
     for event in raised {
         if known.insert(event.id) {
-            metrics::counter!("timer_events_total", "type" => event.kind.to_string()).increment(1);
+            metrics::counter!("smarttasks_timer_events_total", "type" => event.kind.to_string()).increment(1);
             tx.raise(event)?;
         }
     }

@@ -67,10 +67,31 @@ pub enum Error {
         /// Why not.
         cause: String,
     },
+    /// A part of the service cannot be set up.
+    #[error("cannot {doing}: {cause}")]
+    Start {
+        /// What was tried.
+        doing: &'static str,
+        /// Why it failed.
+        cause: String,
+    },
     /// The service is not well.
     #[error("not healthy: {0}")]
     Unhealthy(String),
     /// What a command has to say cannot be said.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
+}
+
+impl Error {
+    /// A part that cannot be set up, with every cause of its failure.
+    pub fn start(doing: &'static str, error: &dyn std::error::Error) -> Self {
+        let mut cause = error.to_string();
+        let mut source = error.source();
+        while let Some(inner) = source {
+            cause = format!("{cause}: {inner}");
+            source = inner.source();
+        }
+        Self::Start { doing, cause }
+    }
 }

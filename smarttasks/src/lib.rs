@@ -5,6 +5,7 @@ pub mod commands;
 pub mod config;
 pub mod data_dir;
 mod error;
+pub mod service;
 pub mod telemetry;
 
 pub use error::Error;

@@ -130,6 +130,14 @@ async fn find_row(conn: &impl ConnectionTrait, email: &Email) -> Result<Option<u
     Ok(found.await?)
 }
 
+/// Whether nobody has an account.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn none_yet(db: &Db) -> Result<bool> {
+    Ok(users::Entity::find().one(db.reader()).await?.is_none())
+}
+
 /// An account.
 ///
 /// # Errors

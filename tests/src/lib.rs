@@ -1,1 +1,15 @@
-//!
+//! Tests of the whole product: through its public API on a clock that the tests move, and
+//! through its binary on the real one. One binary, so that it is linked once.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on ends here, with the place"
+)]
+
+pub mod harness;
+
+#[cfg(test)]
+mod architecture;
+#[cfg(test)]
+mod scenarios;

@@ -6,7 +6,7 @@ use crate::caller::Caller;
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::ApiJson;
 use crate::once::Post;
-use crate::password::NewPassword;
+use crate::password::{NewPassword, Passwords};
 use crate::problem::{ApiError, Code};
 use crate::request::RequestContext;
 use axum::extract::State;
@@ -19,7 +19,7 @@ use smarttasks_model::{
 use smarttasks_rules::library;
 use smarttasks_store::rules::NewRule;
 use smarttasks_store::users::{self, Account, NewUser, ProfileChanges};
-use smarttasks_store::{Cause, workspaces};
+use smarttasks_store::{Cause, Db, workspaces};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -96,7 +96,7 @@ async fn register(
         let detail = "This server does not let people register by themselves; ask its operator.";
         return Err(ApiError::new(Code::RegistrationClosed, detail));
     }
-    let (new, password) = parse(&app, body)?;
+    let (new, password) = parse(body, app.now())?;
     let new = NewUser {
         password_hash: app.passwords.hash(password).await?,
         ..new
@@ -117,8 +117,47 @@ async fn register(
     .await
 }
 
-fn parse(app: &App, body: Register) -> Result<(NewUser, NewPassword), ApiError> {
-    let now = app.now();
+/// Makes an account without a request: for the operator.
+///
+/// # Errors
+/// A value is not valid, or the address has an account.
+pub async fn register_user(
+    db: &Db,
+    name: &str,
+    email: &Email,
+    password: &str,
+) -> Result<UserId, ApiError> {
+    let body = Register {
+        name: name.to_owned(),
+        email: email.to_string(),
+        password: password.to_owned(),
+        timezone: None,
+    };
+    let now = db.clock().now();
+    let (new, password) = parse(body, now)?;
+    let password_hash = Passwords::new().hash(password).await?;
+    let new = NewUser {
+        password_hash,
+        ..new
+    };
+    let id = new.id;
+    let cause = Cause::person(
+        now,
+        Actor {
+            id,
+            name: new.name.clone(),
+        },
+        None,
+    );
+    db.write(move |tx| {
+        let (new, cause) = (new.clone(), cause.clone());
+        Box::pin(async move { users::register(tx, new, &cause).await })
+    })
+    .await?;
+    Ok(id)
+}
+
+fn parse(body: Register, now: Timestamp) -> Result<(NewUser, NewPassword), ApiError> {
     let name = text_within("/name", &body.name, 1, NAME, &[]);
     let email = parse_at::<Email>("/email", &body.email);
     let password = NewPassword::parse("/password", &body.password);

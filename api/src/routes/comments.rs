@@ -15,7 +15,6 @@ use smarttasks_model::{CommentId, RuleId, TaskId, Timestamp, UserId, text_within
 use smarttasks_store::comments::{self, Comment};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use uuid::Uuid;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(create_comment, list_comments))

@@ -6,6 +6,8 @@ mod comments;
 mod service;
 mod tasks;
 
+pub use accounts::register_user;
+
 use crate::app::App;
 use crate::docs;
 use crate::limit::by_address;

@@ -55,8 +55,8 @@ async fn metrics(State(app): State<App>) -> Response {
                 .oldest
                 .map_or(0.0, |at| app.now().since(at).as_secs_f64());
             #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
-            metrics::gauge!("outbox_pending_messages").set(pending.count as f64);
-            metrics::gauge!("outbox_oldest_age_seconds").set(oldest);
+            metrics::gauge!("smarttasks_outbox_pending_messages").set(pending.count as f64);
+            metrics::gauge!("smarttasks_outbox_oldest_age_seconds").set(oldest);
         }
         Err(error) => tracing::warn!(%error, "the outbox could not be counted"),
     }

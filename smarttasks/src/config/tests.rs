@@ -66,9 +66,7 @@ fn without_any_source_the_defaults_hold() {
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.http.public_url.as_str(), "http://127.0.0.1:8080");
     assert_eq!(config.http.rate_limit.show(), "600");
-    assert_eq!(config.http.max_body_bytes.bytes(), 1 << 20);
     assert_eq!(config.accounts.registration, Registration::Open);
-    assert_eq!(config.accounts.access_token_ttl, Duration::from_secs(900));
     assert_eq!(config.mail.from.show(), "SmartTasks <smarttasks@localhost>");
     assert!(config.webhooks.allowed_networks.is_empty());
     assert_eq!(config.rules.heap_bytes.bytes(), 32 << 20);
@@ -372,16 +370,16 @@ fn values_out_of_their_range_are_refused() {
     for (key, value) in [
         ("http.rate_limit", "0"),
         ("http.rate_limit", "Off"),
-        ("http.max_body_bytes", "0"),
-        ("http.max_body_bytes", "1MB"),
-        ("http.max_body_bytes", "99999999999GiB"),
+        ("rules.heap_bytes", "0"),
+        ("rules.heap_bytes", "1MB"),
+        ("rules.heap_bytes", "99999999999GiB"),
         ("http.listen", "8080"),
         ("http.public_url", "ftp://example.com"),
         ("http.public_url", "https://u:p@example.com"),
         ("http.public_url", "example.com"),
         ("accounts.registration", "yes"),
-        ("accounts.access_token_ttl", "0"),
-        ("accounts.access_token_ttl", "-5m"),
+        ("webhooks.timeout", "0"),
+        ("webhooks.timeout", "-5m"),
         ("mail.from", "nobody"),
         ("mail.from", "A\r\nBcc: eve@example.com <a@example.com>"),
         ("mail.external_per_hour", "4294967296"),
@@ -427,7 +425,7 @@ fn what_is_shown_is_a_configuration_file_that_means_the_same() {
         ("mail.from", "Ann \u{e4} <ann@example.com>"),
         ("webhooks.allowed_networks", "10.0.0.0/8,fd00::/8"),
         ("http.rate_limit", "off"),
-        ("http.max_body_bytes", "65536"),
+        ("rules.heap_bytes", "65536"),
         ("retention.runs", "48h"),
     ]);
     let values = |loaded: &Loaded| -> Vec<(String, String)> {

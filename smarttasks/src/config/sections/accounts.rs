@@ -1,12 +1,11 @@
-//! Who gets an account, and for how long a login lasts.
+//! Who gets an account.
 
 use crate::config::Registration;
 use crate::config::key::{WhenAbsent, section};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 section! {
-    /// Who gets an account, and for how long a login lasts.
+    /// Who gets an account.
     "accounts" => Accounts {
         /// Who may register: everyone, who was invited, or nobody.
         registration: Registration = WhenAbsent::Derived {
@@ -17,7 +16,5 @@ section! {
                 Some(word.to_owned())
             },
         },
-        /// How long an access token is valid.
-        access_token_ttl: Duration = WhenAbsent::Text("15m"),
     }
 }

@@ -1,7 +1,7 @@
 //! The listener.
 
 use crate::config::key::{WhenAbsent, section};
-use crate::config::{ByteSize, PublicUrl, RateLimit};
+use crate::config::{PublicUrl, RateLimit};
 use std::net::SocketAddr;
 
 section! {
@@ -24,7 +24,5 @@ section! {
         },
         /// How many requests a minute one user, and one address, may make.
         rate_limit: RateLimit = WhenAbsent::Text("600"),
-        /// The largest request body.
-        max_body_bytes: ByteSize = WhenAbsent::Text("1MiB"),
     }
 }

@@ -38,7 +38,5 @@ section! {
         actions: NonZeroUsize = WhenAbsent::Text("100"),
         /// Hops from rule to rule by events; a run beyond them is refused as a loop.
         event_depth: NonZeroU32 = WhenAbsent::Text("8"),
-        /// Failing runs in a row after which a rule is disabled and its owner told.
-        failures_in_a_row: NonZeroU32 = WhenAbsent::Text("10"),
     }
 }

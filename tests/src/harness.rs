@@ -1,0 +1,469 @@
+//! The product in this process: every role, a database in a directory of its own, a clock that
+//! stands until it is moved, and the API without a socket.
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use mail_parser::MessageParser;
+use serde_json::{Value, json};
+use smarttasks::config::{Flag, Sources, load};
+use smarttasks::data_dir::DataDir;
+use smarttasks::service::Service;
+use smarttasks_model::{Clock, Timestamp};
+use smarttasks_store::{Db, outbox, timers};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tower::ServiceExt;
+use uuid::Uuid;
+
+/// A password that is long enough.
+pub const PASSWORD: &str = "correct horse battery staple";
+/// When every test begins: a Monday morning.
+pub const START: &str = "2026-03-02T09:00:00Z";
+
+/// The running product.
+pub struct TestApp {
+    /// The clock of all its parts.
+    pub clock: Clock,
+    /// The roles; absent while it is down.
+    service: Option<Service>,
+    data: Option<DataDir>,
+    settings: Vec<(String, String)>,
+    directory: Directory,
+    router: Router,
+    db: Db,
+    expect_unsent: bool,
+}
+
+struct Directory(PathBuf);
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl TestApp {
+    /// With the defaults, but no rate limits, and webhooks to this machine allowed.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With these settings besides.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let path = std::env::temp_dir().join(format!("smarttasks-test-{}", Uuid::new_v4()));
+        let clock = Clock::fake(START.parse().unwrap());
+        let mut all: Vec<(String, String)> = vec![
+            ("data_dir".to_owned(), path.display().to_string()),
+            ("http.rate_limit".to_owned(), "off".to_owned()),
+            (
+                "webhooks.allowed_networks".to_owned(),
+                "127.0.0.0/8".to_owned(),
+            ),
+        ];
+        for (key, value) in settings {
+            all.retain(|(known, _)| known != key);
+            all.push(((*key).to_owned(), (*value).to_owned()));
+        }
+        let (service, data) = launch(&all, &clock).await;
+        Self {
+            router: service.router(),
+            db: service.db().clone(),
+            service: Some(service),
+            data: Some(data),
+            settings: all,
+            directory: Directory(path),
+            clock,
+            expect_unsent: false,
+        }
+    }
+
+    /// Stops every role and starts them again on the same data.
+    pub async fn restart(&mut self) {
+        self.restart_after(Duration::ZERO).await;
+    }
+
+    /// The same, with time passing in between.
+    pub async fn restart_after(&mut self, time: Duration) {
+        if let Some(service) = self.service.take() {
+            service.stop().await;
+        }
+        self.data = None;
+        self.clock.advance(time);
+        let (service, data) = launch(&self.settings, &self.clock).await;
+        self.router = service.router();
+        self.db = service.db().clone();
+        self.service = Some(service);
+        self.data = Some(data);
+    }
+
+    /// The roles, to add more of them.
+    pub fn service(&mut self) -> &mut Service {
+        self.service.as_mut().expect("the product is running")
+    }
+
+    /// The database, for looking and for playing the part of a broken neighbour.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Where its data is.
+    pub fn directory(&self) -> &Path {
+        &self.directory.0
+    }
+
+    /// A test that leaves messages unsent on purpose says so.
+    pub fn leaves_messages_unsent(&mut self) {
+        self.expect_unsent = true;
+    }
+
+    /// Returns once nothing is left to do at the present instant: no message, no due timer, no
+    /// attempt under way.
+    pub async fn settle(&self) {
+        let mut commits = self.db.commits();
+        let settled = tokio::time::timeout(Duration::from_secs(60), async {
+            loop {
+                commits.borrow_and_update();
+                if self.is_settled().await {
+                    return;
+                }
+                commits.changed().await.unwrap();
+            }
+        });
+        if settled.await.is_err() {
+            let pending = outbox::pending(&self.db).await;
+            let waiting = timers::waiting(&self.db, self.clock.now()).await;
+            panic!("not settled after a minute: {pending:?}, {waiting:?}");
+        }
+    }
+
+    async fn is_settled(&self) -> bool {
+        let waiting = timers::waiting(&self.db, self.clock.now()).await.unwrap();
+        let pending = outbox::pending(&self.db).await.unwrap();
+        waiting.due == 0 && waiting.in_flight == 0 && pending.count == 0
+    }
+
+    /// Moves the clock and waits until all that follows is done.
+    pub async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+        self.settle().await;
+    }
+
+    /// An instant this long from now, as the API writes it.
+    pub fn later(&self, time: Duration) -> Timestamp {
+        self.clock.now() + time
+    }
+
+    /// Registers `<name>@example.com` and logs in.
+    pub async fn register(&self, name: &str) -> Client {
+        let email = format!("{name}@example.com");
+        let body = json!({ "name": name, "email": email, "password": PASSWORD });
+        let registered = self
+            .call(Method::POST, "/api/v1/users", None, Some(&body))
+            .await;
+        assert_eq!(registered.status, 201, "{}", registered.body);
+        self.log_in(&email).await
+    }
+
+    /// Logs in with the password that [`TestApp::register`] gives.
+    pub async fn log_in(&self, email: &str) -> Client {
+        let form = [
+            ("grant_type", "password"),
+            ("username", email),
+            ("password", PASSWORD),
+        ];
+        let tokens = self.token(&form).await;
+        assert_eq!(tokens.status, 200, "{}", tokens.body);
+        let access = tokens.text("access_token");
+        let mut client = Client {
+            router: self.router.clone(),
+            token: access,
+            user: Value::Null,
+        };
+        client.user = client.get("/api/v1/users/me").await.body;
+        client
+    }
+
+    /// Asks the token endpoint.
+    pub async fn token(&self, form: &[(&str, &str)]) -> Answer {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
+        let request = Request::post("/api/v1/auth/token")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(body))
+            .unwrap();
+        self.send(request).await
+    }
+
+    /// Sends a request that is not a client's.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Answer {
+        send(&self.router, method, path, token, body, &[]).await
+    }
+
+    /// Sends any request.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        answer(&self.router, request).await
+    }
+
+    /// The mails that were sent, the first first.
+    pub fn mails(&self) -> Vec<Mail> {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(self.directory.0.join("mail"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
+            .collect();
+        files.sort();
+        files
+            .iter()
+            .map(|path| Mail::parse(&std::fs::read(path).unwrap()))
+            .collect()
+    }
+
+    /// The subjects of the mails to `<name>@example.com`, sorted.
+    pub fn subjects_to(&self, name: &str) -> Vec<String> {
+        let address = format!("{name}@example.com");
+        let mut subjects: Vec<String> = self
+            .mails()
+            .into_iter()
+            .filter(|mail| mail.to == address)
+            .map(|mail| mail.subject)
+            .collect();
+        subjects.sort();
+        subjects
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        if !std::thread::panicking() && !self.expect_unsent {
+            assert_eq!(
+                self.db.pending_messages(),
+                0,
+                "the test left messages unsent"
+            );
+        }
+    }
+}
+
+async fn launch(settings: &[(String, String)], clock: &Clock) -> (Service, DataDir) {
+    let flags = settings.iter().map(|(key, value)| Flag {
+        flag: format!("--set {key}"),
+        key: key.clone(),
+        value: value.clone(),
+    });
+    let sources = Sources {
+        flags: flags.collect(),
+        ..Sources::default()
+    };
+    let config = load(&sources).unwrap().config;
+    let data = DataDir::open(&config.instance.data_dir).unwrap();
+    let render = Arc::new(String::new);
+    let service = Service::start(&config, &data, clock.clone(), render)
+        .await
+        .unwrap();
+    (service, data)
+}
+
+/// A mail that was sent.
+#[derive(Debug)]
+pub struct Mail {
+    /// The address.
+    pub to: String,
+    /// The subject.
+    pub subject: String,
+    /// The plain text.
+    pub text: String,
+    /// The `Message-ID`.
+    pub message_id: String,
+}
+
+impl Mail {
+    /// Reads a message.
+    pub fn parse(bytes: &[u8]) -> Self {
+        let message = MessageParser::default().parse(bytes).expect("a mail");
+        Self {
+            to: message
+                .to()
+                .unwrap()
+                .first()
+                .unwrap()
+                .address()
+                .unwrap()
+                .to_owned(),
+            subject: message.subject().unwrap().to_owned(),
+            text: message.body_text(0).unwrap().into_owned(),
+            message_id: message.message_id().unwrap().to_owned(),
+        }
+    }
+}
+
+/// A person who is logged in.
+#[derive(Clone)]
+pub struct Client {
+    router: Router,
+    /// The access token.
+    pub token: String,
+    /// The account, as the API shows it.
+    pub user: Value,
+}
+
+impl Client {
+    /// The user's id.
+    pub fn id(&self) -> &str {
+        self.user["id"].as_str().unwrap()
+    }
+
+    /// Reads.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, None, &[]).await
+    }
+
+    /// Makes.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask(Method::POST, path, Some(&body), &[]).await
+    }
+
+    /// Changes.
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.ask(Method::PATCH, path, Some(&body), &[]).await
+    }
+
+    /// Removes.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.ask(Method::DELETE, path, None, &[]).await
+    }
+
+    /// Asks with headers of one's own.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        send(&self.router, method, path, Some(&self.token), body, headers).await
+    }
+
+    /// Makes a task and returns it.
+    pub async fn create_task(&self, body: Value) -> Value {
+        let created = self.post("/api/v1/tasks", body).await;
+        assert_eq!(created.status, 201, "{}", created.body);
+        created.body
+    }
+
+    /// Makes a rule that listens to `event` and returns it.
+    pub async fn create_rule(&self, name: &str, event: &str, script: &str) -> Value {
+        let triggers = json!([{ "event": event }]);
+        let body = json!({ "name": name, "triggers": triggers, "script": script });
+        let created = self.post("/api/v1/rules", body).await;
+        assert_eq!(created.status, 201, "{}", created.body);
+        created.body
+    }
+
+    /// Removes the starter rules, whose mails would be in the way.
+    pub async fn remove_starter_rules(&self) {
+        let rules = self.get("/api/v1/rules").await.body;
+        for rule in rules["data"].as_array().unwrap() {
+            let path = format!("/api/v1/rules/{}", rule["id"].as_str().unwrap());
+            assert_eq!(self.delete(&path).await.status, 204);
+        }
+    }
+
+    /// The whole of a short list.
+    pub async fn list(&self, path: &str) -> Vec<Value> {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.body["data"].as_array().unwrap().clone()
+    }
+}
+
+/// What the API answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body; `null` when there was none, text when it was not JSON.
+    pub body: Value,
+}
+
+impl Answer {
+    /// A text of the body.
+    pub fn text(&self, name: &str) -> String {
+        self.body[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {name} in {}", self.body))
+            .to_owned()
+    }
+
+    /// A header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+async fn send(
+    router: &Router,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    body: Option<&Value>,
+    headers: &[(&str, &str)],
+) -> Answer {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let declared = headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let body = match body {
+        Some(body) => {
+            if !declared {
+                request = request.header("content-type", "application/json");
+            }
+            Body::from(body.to_string())
+        }
+        None => Body::empty(),
+    };
+    answer(router, request.body(body).unwrap()).await
+}
+
+async fn answer(router: &Router, request: Request<Body>) -> Answer {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    let body = match bytes.is_empty() {
+        true => Value::Null,
+        false => serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes).into_owned())),
+    };
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    }
+}
+
+/// So many seconds.
+pub fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+/// So many hours.
+pub fn hours(number: u64) -> Duration {
+    Duration::from_secs(3600 * number)
+}
