@@ -33,12 +33,15 @@ impl Answer {
         Self::of(StatusCode::ACCEPTED, None, None, body)
     }
 
-    /// 200 with a resource that was changed.
+    /// 200 with a resource that was changed and its version, or with what was worked out.
     ///
     /// # Errors
     /// When the body cannot be written as JSON.
-    pub fn ok(version: i64, body: &impl Serialize) -> smarttasks_store::Result<Self> {
-        Self::of(StatusCode::OK, None, Some(version), body)
+    pub fn ok(
+        version: impl Into<Option<i64>>,
+        body: &impl Serialize,
+    ) -> smarttasks_store::Result<Self> {
+        Self::of(StatusCode::OK, None, version.into(), body)
     }
 
     fn of(

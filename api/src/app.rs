@@ -157,6 +157,27 @@ impl App {
     }
 }
 
+impl App {
+    /// Answers a POST that writes nothing; like any other, it is answered once per idempotency
+    /// key.
+    ///
+    /// # Errors
+    /// 422 when the key was used for another request.
+    pub async fn answer_once<T>(&self, key: Option<Key>, body: T) -> Result<Response, ApiError>
+    where
+        T: serde::Serialize + Send + Sync + 'static,
+    {
+        if key.is_none() {
+            return Ok(Answer::ok(None, &body)?.into_response(false));
+        }
+        self.write_once(key, move |_| {
+            let answer = Answer::ok(None, &body);
+            Box::pin(async move { answer })
+        })
+        .await
+    }
+}
+
 enum Outcome {
     First(Answer),
     Again(Answer),

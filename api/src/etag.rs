@@ -39,6 +39,17 @@ impl IfMatch {
         }
     }
 
+    /// Refuses a write on `current`, for what must be known before the store looks again.
+    ///
+    /// # Errors
+    /// 412 when the write may not be done on this version.
+    pub fn check(&self, current: i64) -> Result<(), ApiError> {
+        match self.versions() {
+            Some(versions) if !versions.contains(&current) => Err(Self::failed(current)),
+            _ => Ok(()),
+        }
+    }
+
     /// The refusal of a write on another version than the `current` one.
     pub fn failed(current: i64) -> ApiError {
         ApiError::new(

@@ -51,6 +51,11 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for ApiJson<T> 
     }
 }
 
+/// `value` as a `T`, as strictly as a body, for what is put together from several sources.
+pub(crate) fn fit<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, FieldError> {
+    input::from_json(value)
+}
+
 fn check_json_type(request: &Request) -> Result<(), ApiError> {
     let patch = request.method() == Method::PATCH;
     match media_type(request.headers()).as_deref() {

@@ -19,6 +19,18 @@ impl From<Error> for ApiError {
                 Code::NameTaken,
                 "Another one in this workspace has this name; choose another.",
             ),
+            Error::Conflict(Conflict::RuleDisabled) => Self::new(
+                Code::RuleDisabled,
+                "The rule is disabled and starts nothing; enable it first.",
+            ),
+            Error::Conflict(Conflict::EndpointDisabled) => Self::new(
+                Code::Conflict,
+                "The endpoint is disabled and is sent nothing; enable it first.",
+            ),
+            Error::Conflict(Conflict::Suppressed) => Self::new(
+                Code::Conflict,
+                "The delivery is suppressed, for the `reason` that it names, and is not tried again.",
+            ),
             Error::Conflict(Conflict::Exists) => Self::new(
                 Code::Conflict,
                 "Somebody else did the same at the same time.",

@@ -172,7 +172,8 @@ async fn bury_unreadable(bus: &InProcess, taken: Vec<Delivered>) -> Vec<Delivere
 
 async fn failed(bus: &InProcess, queue: Queue, mut message: Delivered, reason: &str) {
     message.failures += 1;
-    metrics::counter!("smarttasks_bus_messages_failed_total", "queue" => queue.as_str()).increment(1);
+    metrics::counter!("smarttasks_bus_messages_failed_total", "queue" => queue.as_str())
+        .increment(1);
     tracing::warn!(
         queue = queue.as_str(),
         message.row,

@@ -103,7 +103,8 @@ impl InProcess {
 
     async fn publish(&self, outgoing: Outgoing) {
         let queue = outgoing.queue;
-        metrics::counter!("smarttasks_bus_messages_published_total", "queue" => queue.as_str()).increment(1);
+        metrics::counter!("smarttasks_bus_messages_published_total", "queue" => queue.as_str())
+            .increment(1);
         // The receiving half lives as long as this bus, so sending waits but does not fail.
         let _ = self
             .lane(queue)

@@ -10,3 +10,6 @@ mod in_process;
 
 pub use consumer::{Batch, Delivered, Handler, HandlerError, consume};
 pub use in_process::InProcess;
+
+#[cfg(test)]
+mod tests;

@@ -156,14 +156,8 @@ impl Started {
             rule,
             rule_set,
         } = candidate;
-        let task = task_id.map(|id| id.0).unwrap_or_default();
-        let key = [
-            rule.facts.id.as_bytes(),
-            event.change.as_bytes(),
-            task.as_bytes().as_slice(),
-        ];
         Self {
-            id: RunId::derived(event.time, &key),
+            id: RunId::of(rule.facts.id, event.change, task_id, event.time),
             task_id,
             started_at: now,
             workspace: Arc::clone(&rule_set.workspace),

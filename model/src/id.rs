@@ -91,6 +91,23 @@ ids! {
     EndpointId,
 }
 
+impl RunId {
+    /// The run of `rule` for one change and task, caused at `at`: there is only the one.
+    pub fn of(rule: RuleId, change: ChangeId, task: Option<TaskId>, at: Timestamp) -> Self {
+        let task = task.map(|id| id.0).unwrap_or_default();
+        let key = [rule.as_bytes(), change.as_bytes(), task.as_bytes()];
+        Self::derived(at, &key)
+    }
+}
+
+impl DeliveryId {
+    /// The delivery of a notification, asked for at `created_at`, to `recipient`: an address, an
+    /// endpoint's id or a URL.
+    pub fn of(notification: NotificationId, created_at: Timestamp, recipient: &str) -> Self {
+        Self::derived(created_at, &[notification.as_bytes(), recipient.as_bytes()])
+    }
+}
+
 /// The id that follows from a cause: delivered twice, a message meets its own unique key.
 ///
 /// Layout of `UUIDv7` (RFC 9562, section 5.7): 48 bits of the cause's Unix milliseconds, then

@@ -174,9 +174,8 @@ fn delivery(
     recipient: String,
     content: deliveries::Content,
 ) -> Delivery {
-    let parts = [notification.id.as_bytes(), key.as_bytes()];
     Delivery {
-        id: DeliveryId::derived(notification.created_at, &parts),
+        id: DeliveryId::of(notification.id, notification.created_at, key),
         workspace_id: notification.workspace_id,
         notification_id: notification.id,
         status: Status::Pending,

@@ -3,7 +3,7 @@
 use crate::db::at;
 use crate::entity::{attempts, deliveries};
 use crate::page::{Listed, Page, Position};
-use crate::{Db, Due, Error, Result, Timer, Tx};
+use crate::{Conflict, Db, Due, Error, Result, Timer, Tx};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
@@ -399,13 +399,18 @@ fn insert_attempt(tx: &mut Tx, delivery_id: DeliveryId, attempt: &Attempt) {
     tx.insert::<attempts::Entity>(row.into_active_model());
 }
 
-/// Asks for another attempt now, whatever became of the delivery.
+/// Asks for another attempt now, whether the delivery is pending, delivered or failed.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`]; [`Conflict::Suppressed`], because what keeps a workspace from sending
+/// must not be undone by asking again.
 pub async fn retry_now(tx: &mut Tx, workspace: WorkspaceId, id: DeliveryId) -> Result<()> {
+    let row = find(tx.conn(), workspace, id).await?;
+    if row.status == Status::Suppressed.as_str() {
+        return Err(Conflict::Suppressed.into());
+    }
     let now = tx.now().unix_millis();
-    let found = deliveries::Entity::update_many()
+    deliveries::Entity::update_many()
         .col_expr(
             deliveries::Column::Status,
             Expr::value(Status::Pending.as_str()),
@@ -414,12 +419,8 @@ pub async fn retry_now(tx: &mut Tx, workspace: WorkspaceId, id: DeliveryId) -> R
         .col_expr(deliveries::Column::NextAttemptAt, Expr::value(now))
         .col_expr(deliveries::Column::FinishedAt, Expr::value(None::<i64>))
         .filter(deliveries::Column::Id.eq(id.0))
-        .filter(deliveries::Column::WorkspaceId.eq(workspace.0))
         .exec(tx.write_conn())
         .await?;
-    if found.rows_affected == 0 {
-        return Err(Error::NotFound("delivery"));
-    }
     tx.publish(Message::Delivery(id))
 }
 
@@ -432,17 +433,24 @@ pub async fn get(
     workspace: WorkspaceId,
     id: DeliveryId,
 ) -> Result<(Delivery, Vec<Attempt>)> {
-    let delivery: Delivery = deliveries::Entity::find_by_id(id.0)
-        .filter(deliveries::Column::WorkspaceId.eq(workspace.0))
-        .one(db.reader())
-        .await?
-        .ok_or(Error::NotFound("delivery"))?
-        .try_into()?;
+    let delivery: Delivery = find(db.reader(), workspace, id).await?.try_into()?;
     let attempts = attempts_of(db.reader(), &[id])
         .await?
         .remove(&id)
         .unwrap_or_default();
     Ok((delivery, attempts))
+}
+
+async fn find(
+    conn: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+    id: DeliveryId,
+) -> Result<deliveries::Model> {
+    deliveries::Entity::find_by_id(id.0)
+        .filter(deliveries::Column::WorkspaceId.eq(workspace.0))
+        .one(conn)
+        .await?
+        .ok_or(Error::NotFound("delivery"))
 }
 
 /// The deliveries of a workspace with their attempts, newest first.

@@ -206,6 +206,42 @@ pub async fn get(db: &Db, workspace: WorkspaceId, id: EndpointId) -> Result<Endp
     from_row(row, db.vault(), db.clock().now())
 }
 
+/// The same inside a transaction.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn get_in(tx: &Tx, workspace: WorkspaceId, id: EndpointId) -> Result<Endpoint> {
+    expect(tx, workspace, id).await.map(|(_, endpoint)| endpoint)
+}
+
+/// Where those of these endpoints listen that the workspace has.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn urls(
+    db: &Db,
+    workspace: WorkspaceId,
+    ids: impl IntoIterator<Item = EndpointId>,
+) -> Result<HashMap<EndpointId, String>> {
+    let ids: Vec<_> = ids.into_iter().map(|id| id.0).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(uuid::Uuid, String)> = endpoints::Entity::find()
+        .select_only()
+        .column(endpoints::Column::Id)
+        .column(endpoints::Column::Url)
+        .filter(endpoints::Column::WorkspaceId.eq(workspace.0))
+        .filter(endpoints::Column::Id.is_in(ids))
+        .into_tuple()
+        .all(db.reader())
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, url)| (EndpointId(id), url))
+        .collect())
+}
+
 /// The endpoints of a workspace, newest first.
 ///
 /// # Errors

@@ -51,6 +51,15 @@ pub enum Conflict {
     /// Another rule or endpoint of the workspace has the name.
     #[error("the name is taken in this workspace")]
     NameTaken,
+    /// A disabled rule starts nothing.
+    #[error("the rule is disabled")]
+    RuleDisabled,
+    /// A disabled endpoint is sent nothing.
+    #[error("the endpoint is disabled")]
+    EndpointDisabled,
+    /// A delivery that is not to be sent is not tried again.
+    #[error("the delivery is suppressed")]
+    Suppressed,
     /// A row with the same key exists.
     #[error("it exists already")]
     Exists,

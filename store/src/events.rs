@@ -1,6 +1,6 @@
 //! Events as recorded facts.
 
-use crate::entity::events::{Column, Entity};
+use crate::entity::events::{Column, Entity, Model};
 use crate::page::{Listed, Page, Position};
 use crate::{Db, Error, Result, Tx};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -37,6 +37,18 @@ pub async fn existing(tx: &Tx, ids: impl IntoIterator<Item = EventId>) -> Result
         .all(tx.conn())
         .await?;
     Ok(found.into_iter().map(EventId).collect())
+}
+
+/// An event of this workspace.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn get(db: &Db, workspace: WorkspaceId, id: EventId) -> Result<Event> {
+    let row = Entity::find_by_id(id.0)
+        .filter(Column::WorkspaceId.eq(workspace.0))
+        .one(db.reader())
+        .await?;
+    event(row.ok_or(Error::NotFound("event"))?)
 }
 
 /// The events of a workspace, newest first.
@@ -76,9 +88,11 @@ pub async fn list(
             key: None,
             id: row.id,
         },
-        |row| {
-            serde_json::from_str(&row.body)
-                .map_err(|error| Error::Unreadable("event", format!("{}: {error}", row.id)))
-        },
+        event,
     )
+}
+
+fn event(row: Model) -> Result<Event> {
+    serde_json::from_str(&row.body)
+        .map_err(|error| Error::Unreadable("event", format!("{}: {error}", row.id)))
 }

@@ -167,6 +167,16 @@ pub async fn get(db: &Db, workspace: WorkspaceId, id: RuleId) -> Result<Rule> {
         .ok_or(Error::NotFound("rule"))
 }
 
+/// The same inside a transaction.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn get_in(tx: &Tx, workspace: WorkspaceId, id: RuleId) -> Result<Rule> {
+    find(tx.conn(), workspace, id)
+        .await?
+        .ok_or(Error::NotFound("rule"))
+}
+
 /// The rules of these ids that exist, for the scheduler, whose timers carry ids that were
 /// checked when they were written.
 ///
@@ -273,17 +283,34 @@ pub async fn versions(
         key: Some(crate::page::SortKey::Number(row.version)),
         id: row.rule_id,
     };
-    page.cut(rows, position, |row| {
-        Ok(Rule {
-            id,
-            workspace_id: workspace,
+    page.cut(rows, position, |row| rule.as_it_was(row))
+}
+
+/// A rule as it was in one version.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is no such rule, or it never had this version.
+pub async fn version(db: &Db, workspace: WorkspaceId, id: RuleId, version: i64) -> Result<Rule> {
+    let rule = get(db, workspace, id).await?;
+    rule_versions::Entity::find_by_id((id.0, version))
+        .one(db.reader())
+        .await?
+        .map(|row| rule.as_it_was(row))
+        .ok_or(Error::NotFound("version of this rule"))?
+}
+
+impl Rule {
+    fn as_it_was(&self, row: rule_versions::Model) -> Result<Self> {
+        Ok(Self {
+            id: self.id,
+            workspace_id: self.workspace_id,
             spec: spec(&row.spec)?,
             version: row.version,
             author_id: UserId(row.author_id),
-            created_at: rule.created_at,
+            created_at: self.created_at,
             updated_at: at(row.created_at),
         })
-    })
+    }
 }
 
 /// How often these rules matched and failed; rules that never did are absent.

@@ -29,6 +29,16 @@ pub async fn get(db: &Db, workspace: WorkspaceId, id: TaskId) -> Result<Task> {
         .ok_or(Error::NotFound("task"))
 }
 
+/// The same inside a transaction.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn get_in(tx: &Tx, workspace: WorkspaceId, id: TaskId) -> Result<Task> {
+    find(tx.conn(), workspace, id)
+        .await?
+        .ok_or(Error::NotFound("task"))
+}
+
 /// The tasks of these ids that exist, of any workspace: for the engine, whose messages carry
 /// ids that were checked when they were made.
 ///
@@ -122,7 +132,11 @@ pub async fn check(tx: &Tx, workspace: WorkspaceId, changes: &TaskChanges) -> Re
     Ok(())
 }
 
-async fn expect_task(tx: &Tx, workspace: WorkspaceId, id: TaskId, pointer: &str) -> Result<()> {
+/// Refuses `id` at `pointer` unless it is a task of the workspace.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub async fn expect_task(tx: &Tx, workspace: WorkspaceId, id: TaskId, pointer: &str) -> Result<()> {
     match find(tx.conn(), workspace, id).await? {
         Some(_) => Ok(()),
         None => Err(Error::Invalid(vec![Invalid::at(
