@@ -191,7 +191,8 @@ fn record(method: &'static str, route: String, status: StatusCode, took: Duratio
         ("status", class.into()),
     ];
     metrics::counter!("smarttasks_http_requests_total", &labels).increment(1);
-    metrics::histogram!("smarttasks_http_request_duration_seconds", &labels).record(took.as_secs_f64());
+    metrics::histogram!("smarttasks_http_request_duration_seconds", &labels)
+        .record(took.as_secs_f64());
 }
 
 #[cfg(test)]

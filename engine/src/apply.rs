@@ -37,6 +37,15 @@ async fn write(tx: &mut Tx, plan: &Plan, batch: &Batch) -> Result<()> {
         .filter(|planned| !existing.contains(&planned.run.id))
     {
         let run = perform(tx, planned).await?;
+        tracing::info!(
+            run.id = %run.id,
+            rule.id = %run.rule_id,
+            task.id = run.task_id.map(tracing::field::display),
+            trace.id = run.traceparent.map(|parent| parent.trace_id()),
+            error = run.error.as_ref().map(|error| error.message.as_str()),
+            "rule {}",
+            if run.error.is_some() { "failed" } else { "matched" }
+        );
         let (matches, failures) = counts.entry(run.rule_id).or_insert((0, 0));
         match run.status {
             RunStatus::Failed => *failures += 1,

@@ -229,6 +229,14 @@ impl Inner {
         metrics::counter!("smarttasks_delivery_attempts_total",
             "channel" => channel, "outcome" => label, "reason" => reason)
         .increment(1);
+        tracing::info!(
+            delivery.id = %delivery.id,
+            trace.id = delivery.traceparent.map(|parent| parent.trace_id()),
+            attempt = number,
+            status = attempt.status_code,
+            reason,
+            "{channel} {label}"
+        );
         metrics::histogram!("smarttasks_delivery_attempt_duration_seconds", "channel" => channel)
             .record(Duration::from_millis(attempt.duration_ms));
         Report {

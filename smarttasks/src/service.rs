@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 /// How long one mail may take, connecting included.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long what is under way may go on once the service is told to stop.
-const DRAIN: Duration = Duration::from_secs(25);
+const DRAIN: Duration = Duration::from_secs(15);
 /// Connections for reading.
 const READERS: u32 = 4;
 

@@ -211,7 +211,9 @@ pub async fn get(db: &Db, workspace: WorkspaceId, id: EndpointId) -> Result<Endp
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn get_in(tx: &Tx, workspace: WorkspaceId, id: EndpointId) -> Result<Endpoint> {
-    expect(tx, workspace, id).await.map(|(_, endpoint)| endpoint)
+    expect(tx, workspace, id)
+        .await
+        .map(|(_, endpoint)| endpoint)
 }
 
 /// Where those of these endpoints listen that the workspace has.

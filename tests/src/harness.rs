@@ -15,6 +15,7 @@ use smarttasks_store::{Db, outbox, timers};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -176,10 +177,13 @@ impl TestApp {
         ];
         let tokens = self.token(&form).await;
         assert_eq!(tokens.status, 200, "{}", tokens.body);
-        let access = tokens.text("access_token");
         let mut client = Client {
             router: self.router.clone(),
-            token: access,
+            token: tokens.text("access_token"),
+            renewed: Arc::new(Mutex::new(Renewed {
+                access: None,
+                refresh: tokens.text("refresh_token"),
+            })),
             user: Value::Null,
         };
         client.user = client.get("/api/v1/users/me").await.body;
@@ -188,14 +192,7 @@ impl TestApp {
 
     /// Asks the token endpoint.
     pub async fn token(&self, form: &[(&str, &str)]) -> Answer {
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
-        let request = Request::post("/api/v1/auth/token")
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(Body::from(body))
-            .unwrap();
-        self.send(request).await
+        ask_for_tokens(&self.router, form).await
     }
 
     /// Sends a request that is not a client's.
@@ -306,12 +303,13 @@ impl Mail {
     }
 }
 
-/// A person who is logged in.
+/// A person who is logged in. An access token that has expired is renewed, as any client does.
 #[derive(Clone)]
 pub struct Client {
     router: Router,
-    /// The access token.
+    /// The access token of the login.
     pub token: String,
+    renewed: Arc<Mutex<Renewed>>,
     /// The account, as the API shows it.
     pub user: Value,
 }
@@ -350,7 +348,33 @@ impl Client {
         body: Option<&Value>,
         headers: &[(&str, &str)],
     ) -> Answer {
-        send(&self.router, method, path, Some(&self.token), body, headers).await
+        let access = self.renewed.lock().await.access.clone();
+        let access = access.as_deref().unwrap_or(&self.token);
+        let router = &self.router;
+        let answer = send(router, method.clone(), path, Some(access), body, headers).await;
+        let expired = answer.status == 401 && answer.body.to_string().contains("expired");
+        if !expired || !self.renew().await {
+            return answer;
+        }
+        let access = self.renewed.lock().await.access.clone();
+        send(router, method, path, access.as_deref(), body, headers).await
+    }
+
+    async fn renew(&self) -> bool {
+        let mut renewed = self.renewed.lock().await;
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", &renewed.refresh),
+        ];
+        let tokens = ask_for_tokens(&self.router, &form).await;
+        if tokens.status != 200 {
+            return false;
+        }
+        *renewed = Renewed {
+            access: Some(tokens.text("access_token")),
+            refresh: tokens.text("refresh_token"),
+        };
+        true
     }
 
     /// Makes a task and returns it.
@@ -386,6 +410,22 @@ impl Client {
     }
 }
 
+struct Renewed {
+    access: Option<String>,
+    refresh: String,
+}
+
+async fn ask_for_tokens(router: &Router, form: &[(&str, &str)]) -> Answer {
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(form)
+        .finish();
+    let request = Request::post("/api/v1/auth/token")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(body))
+        .unwrap();
+    answer(router, request).await
+}
+
 /// What the API answered.
 #[derive(Debug)]
 pub struct Answer {
@@ -409,6 +449,32 @@ impl Answer {
     /// A header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The code of a refusal with this status, after a look at everything that each refusal has.
+    pub fn refused(&self, status: u16) -> &str {
+        let Self { headers, body, .. } = self;
+        assert_eq!(self.status, status, "{body}");
+        let kind = self.header("content-type");
+        assert_eq!(kind, Some("application/problem+json"), "{body}");
+        assert!(headers.contains_key("x-request-id"), "{headers:?}");
+        assert_eq!(body["status"], status, "{body}");
+        for member in ["type", "title", "detail"] {
+            assert_ne!(self.text(member), "", "{body}");
+        }
+        body["code"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no code in {body}"))
+    }
+
+    /// Where the values were that were wrong.
+    pub fn pointers(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array();
+        errors
+            .into_iter()
+            .flatten()
+            .map(|error| error["pointer"].as_str().unwrap())
+            .collect()
     }
 }
 

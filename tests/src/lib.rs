@@ -8,8 +8,26 @@
 )]
 
 pub mod harness;
+pub mod process;
+pub mod receivers;
 
+#[cfg(test)]
+mod accounts;
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod operations;
+#[cfg(test)]
+mod rest;
+#[cfg(test)]
+mod road;
+#[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod tokens;

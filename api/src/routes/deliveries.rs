@@ -18,7 +18,6 @@ use smarttasks_store::{Listed, endpoints};
 use std::collections::HashMap;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use uuid::Uuid;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -115,11 +114,7 @@ impl From<Content> for ContentView {
 }
 
 impl DeliveryView {
-    fn of(
-        delivery: &Delivery,
-        attempts: Vec<Attempt>,
-        urls: &HashMap<EndpointId, String>,
-    ) -> Self {
+    fn of(delivery: &Delivery, attempts: Vec<Attempt>, urls: &HashMap<EndpointId, String>) -> Self {
         let url = delivery.endpoint_id.and_then(|id| urls.get(&id));
         Self {
             id: delivery.id,

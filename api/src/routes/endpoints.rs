@@ -26,7 +26,6 @@ use smarttasks_store::{Cause, Conflict, Tx};
 use std::collections::BTreeMap;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use uuid::Uuid;
 
 mod input;
 

@@ -3,6 +3,12 @@
 mod accounts;
 mod auth;
 mod comments;
+mod deliveries;
+mod endpoints;
+mod events;
+mod rules;
+mod runs;
+mod schedules;
 mod service;
 mod tasks;
 
@@ -22,7 +28,13 @@ pub fn router(app: &App) -> Router {
         .merge(accounts::routes())
         .merge(auth::routes())
         .merge(tasks::routes())
-        .merge(comments::routes());
+        .merge(comments::routes())
+        .merge(rules::routes())
+        .merge(runs::routes())
+        .merge(schedules::routes())
+        .merge(events::routes())
+        .merge(endpoints::routes())
+        .merge(deliveries::routes());
     let limited = docs::documented(api)
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app.limits),

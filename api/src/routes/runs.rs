@@ -15,7 +15,6 @@ use smarttasks_store::runs::{self, ActionRecord, Filter, Run, RunError};
 use smarttasks_store::{rules, tasks};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use uuid::Uuid;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

@@ -12,7 +12,6 @@ use smarttasks_rules::CronExpression;
 use smarttasks_store::workspaces;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use uuid::Uuid;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(preview_schedule))

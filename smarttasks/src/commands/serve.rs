@@ -8,13 +8,17 @@ use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use smarttasks_model::Clock;
 use smarttasks_store::users;
+use std::future::IntoFuture;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
+/// How long requests that are under way may go on once the service is told to stop.
+const HANG_UP: Duration = Duration::from_secs(10);
 /// How often metrics that nobody reads are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -52,9 +56,21 @@ pub async fn run(loaded: &Loaded, out: &mut (dyn Write + Send)) -> Result<(), Er
         // Answers are small and must not wait for each other.
         let _ = connection.set_nodelay(true);
     });
-    let served = axum::serve(listener, router)
-        .with_graceful_shutdown(told_to_stop())
-        .await;
+    let stop = CancellationToken::new();
+    let server = axum::serve(listener, router)
+        .with_graceful_shutdown(stop.clone().cancelled_owned())
+        .into_future();
+    let bounded = async {
+        told_to_stop().await;
+        stop.cancel();
+        // A client that never finishes its request must not keep us.
+        tokio::time::sleep(HANG_UP).await;
+        Ok(())
+    };
+    let served = tokio::select! {
+        served = server => served,
+        served = bounded => served,
+    };
     upkeep.abort();
     tracing::info!("stopping");
     service.stop().await;

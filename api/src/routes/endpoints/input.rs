@@ -9,7 +9,6 @@ use smarttasks_model::{
 };
 use smarttasks_store::endpoints::{Endpoint, EndpointChanges, NewEndpoint};
 use std::collections::BTreeMap;
-use uuid::Uuid;
 
 /// Longest name, in characters.
 const NAME: usize = 100;
@@ -169,7 +168,10 @@ fn event_types(texts: &[String]) -> Result<Vec<EventPattern>, Vec<Invalid>> {
             Ok(pattern) => patterns.push(pattern),
             Err(error) => {
                 let error: smarttasks_model::EventTypeError = error;
-                wrong.push(Invalid::at(format!("/event_types/{index}"), error.to_string()));
+                wrong.push(Invalid::at(
+                    format!("/event_types/{index}"),
+                    error.to_string(),
+                ));
             }
         }
     }
@@ -192,7 +194,11 @@ mod tests {
 
     #[test]
     fn headers_are_merged_name_by_name_without_regard_to_case() {
-        let before = [("Authorization", "Bearer a"), ("X-Team", "ops"), ("X-A", "1")];
+        let before = [
+            ("Authorization", "Bearer a"),
+            ("X-Team", "ops"),
+            ("X-A", "1"),
+        ];
         let before = HeaderSet::parse("/headers", &texts(before)).unwrap();
         let patch = [
             ("X-TEAM".to_owned(), Some("dev".to_owned())),
@@ -209,7 +215,11 @@ mod tests {
     #[test]
     fn each_event_type_that_is_wrong_is_named() {
         let wrong = event_types(&["task.*", "nonsense", "task.exploded"].map(str::to_owned));
-        let pointers: Vec<_> = wrong.unwrap_err().into_iter().map(|of| of.pointer).collect();
+        let pointers: Vec<_> = wrong
+            .unwrap_err()
+            .into_iter()
+            .map(|of| of.pointer)
+            .collect();
         assert_eq!(pointers, ["/event_types/1", "/event_types/2"]);
         let fine = event_types(&["task.*", "task.*"].map(str::to_owned)).unwrap();
         assert_eq!(fine.len(), 1);

@@ -1,0 +1,130 @@
+//! What a rule must pass to be stored.
+
+use super::super::schedules::first_occurrences;
+use crate::app::App;
+use crate::problem::{ApiError, Code, FieldError};
+use smarttasks_model::{ForEach, Invalid, Overlap, Repeat, RuleId, RuleSpec, TimeZone, Trigger};
+use smarttasks_rules::{Analysis, Diagnostic, Severity, check_rule};
+use smarttasks_store::rules::NewRule;
+use tokio::sync::oneshot;
+
+/// `spec`, ready to be stored.
+pub(super) async fn checked(
+    app: &App,
+    id: RuleId,
+    spec: RuleSpec,
+    workspace_zone: TimeZone,
+) -> Result<NewRule, ApiError> {
+    let wrong = refused(app, &spec);
+    if !wrong.is_empty() {
+        return Err(wrong.into());
+    }
+    let analysis = analysed(app, spec.script.clone(), spec.triggers.clone()).await?;
+    let errors: Vec<_> = analysis
+        .diagnostics
+        .into_iter()
+        .filter(|found| found.severity == Severity::Error)
+        .map(in_script)
+        .collect();
+    if !errors.is_empty() {
+        return Err(ApiError::refused_values(Code::InvalidScript, errors));
+    }
+    let occurrences = first_occurrences(&spec.triggers, app.now(), workspace_zone);
+    Ok(NewRule {
+        id,
+        spec,
+        occurrences,
+    })
+}
+
+/// Everything that is wrong with a rule but for what stands in its script.
+pub(super) fn refused(app: &App, spec: &RuleSpec) -> Vec<Invalid> {
+    let mut wrong = check_rule(spec, app.pool.language().limits());
+    wrong.extend(unavailable(spec));
+    wrong
+}
+
+/// What is known to the rule language and would do nothing here: refused rather than ignored.
+fn unavailable(spec: &RuleSpec) -> Vec<Invalid> {
+    let mut wrong = Vec::new();
+    for (index, trigger) in spec.triggers.iter().enumerate() {
+        if let Trigger::Cron {
+            for_each: ForEach::Task,
+            ..
+        } = trigger
+        {
+            wrong.push(Invalid::at(
+                format!("/triggers/{index}/for_each"),
+                "evaluating a rule for each task, which is what `task` or leaving it out means, \
+                 is not available in this version; say \"for_each\": \"once\"",
+            ));
+        }
+    }
+    let sweeps = "belongs to the evaluation for each task, which is not available in this version";
+    if spec.repeat != Repeat::default() {
+        wrong.push(Invalid::at("/repeat", format!("{sweeps}; leave it out")));
+    }
+    if spec.hold.is_some() {
+        wrong.push(Invalid::at("/hold", format!("{sweeps}; leave it out")));
+    }
+    if spec.overlap != Overlap::default() {
+        wrong.push(Invalid::at(
+            "/overlap",
+            "belongs to runs that suspend, which are not available in this version; leave it out",
+        ));
+    }
+    wrong
+}
+
+/// What can be said about a script without running it.
+pub(super) async fn analysed(
+    app: &App,
+    script: String,
+    triggers: Vec<Trigger>,
+) -> Result<Analysis, ApiError> {
+    let (done, analysis) = oneshot::channel();
+    app.pool.analyse(script, triggers, move |found| {
+        // Nobody waits any more when the request was given up.
+        drop(done.send(found));
+    });
+    analysis.await.map_err(ApiError::internal)
+}
+
+fn in_script(found: Diagnostic) -> FieldError {
+    let detail = match found.hint {
+        Some(hint) => format!("{}; {hint}", found.message),
+        None => found.message,
+    };
+    FieldError {
+        line: found.line,
+        column: found.column,
+        ..FieldError::at("/script", detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_would_be_ignored_is_refused_where_it_stands() {
+        let spec: RuleSpec = serde_json::from_value(json!({
+            "name": "n", "script": "log(1);", "repeat": "always", "hold": "1h",
+            "overlap": "restart", "triggers": [{ "due": "0" }, { "cron": "@daily" }],
+        }))
+        .unwrap();
+        let pointers: Vec<_> = unavailable(&spec)
+            .into_iter()
+            .map(|of| of.pointer)
+            .collect();
+        let expected = ["/triggers/1/for_each", "/repeat", "/hold", "/overlap"];
+        assert_eq!(pointers, expected);
+        let fine: RuleSpec = serde_json::from_value(json!({
+            "name": "n", "script": "log(1);",
+            "triggers": [{ "cron": "@daily", "for_each": "once" }],
+        }))
+        .unwrap();
+        assert_eq!(unavailable(&fine), []);
+    }
+}

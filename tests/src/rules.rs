@@ -1,0 +1,523 @@
+//! Rules: what starts them, what they may do, and that each does it once.
+
+use crate::harness::{Client, TestApp, hours, seconds};
+use serde_json::{Value, json};
+use smarttasks_model::{Event, EventPattern, Message};
+use smarttasks_store::{Page, events};
+use std::sync::Arc;
+
+async fn runs_of(ann: &Client, rule: &Value) -> Vec<Value> {
+    ann.list(&format!(
+        "/api/v1/runs?rule_id={}",
+        rule["id"].as_str().unwrap()
+    ))
+    .await
+}
+
+/// The recorded events of the workspace, oldest first.
+async fn recorded(app: &TestApp, ann: &Client) -> Vec<Event> {
+    let workspace = ann.user["personal_workspace_id"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let page = Page {
+        limit: 250,
+        after: None,
+    };
+    let listed = events::list(app.db(), workspace, &events::Filter::default(), &page).await;
+    let mut rows = listed.unwrap().rows;
+    rows.reverse();
+    rows
+}
+
+async fn deliver_again(app: &TestApp, event: &Event) {
+    let event = Arc::new(event.clone());
+    app.db()
+        .write(move |tx| {
+            let message = Message::Event(Arc::clone(&event));
+            Box::pin(async move { tx.publish(message) })
+        })
+        .await
+        .unwrap();
+    app.settle().await;
+}
+
+#[tokio::test]
+async fn an_event_delivered_twice_runs_a_rule_once() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.create_task(json!({ "title": "Pay invoice" })).await;
+    app.settle().await;
+    let events = recorded(&app, &ann).await;
+    let created = events
+        .iter()
+        .find(|event| event.kind.as_str() == "task.created")
+        .unwrap();
+    deliver_again(&app, created).await;
+    deliver_again(&app, created).await;
+    assert_eq!(ann.list("/api/v1/runs").await.len(), 1);
+    assert_eq!(app.subjects_to("ann"), ["New task: Pay invoice"]);
+}
+
+#[tokio::test]
+async fn a_rule_edited_between_commit_and_acknowledgement_does_not_run_again() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    let rule = ann
+        .create_rule("tag", "task.created", "task.tag(\"seen\");")
+        .await;
+    ann.create_task(json!({ "title": "Pay invoice" })).await;
+    app.settle().await;
+    let events = recorded(&app, &ann).await;
+    let created = events
+        .iter()
+        .find(|event| event.kind.as_str() == "task.created")
+        .unwrap();
+
+    // The engine has committed; the message comes again after an edit.
+    let path = format!("/api/v1/rules/{}", rule["id"].as_str().unwrap());
+    let edited = ann
+        .patch(&path, json!({ "script": "task.tag(\"edited\");" }))
+        .await;
+    assert_eq!(edited.status, 200, "{}", edited.body);
+    deliver_again(&app, created).await;
+    let runs = runs_of(&ann, &rule).await;
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0]["rule_version"], 1);
+    assert_eq!(ann.list("/api/v1/tasks").await[0]["tags"], json!(["seen"]));
+}
+
+#[tokio::test]
+async fn two_relays_and_two_schedulers_on_one_database_do_everything_once() {
+    let mut app = TestApp::start().await;
+    app.service().add_relay();
+    app.service().add_scheduler();
+    let ann = app.register("ann").await;
+    for number in 0..20 {
+        let due_at = app.later(hours(1));
+        ann.create_task(json!({ "title": format!("Task {number}"), "due_at": due_at }))
+            .await;
+    }
+    app.pass(hours(2)).await;
+    let subjects = app.subjects_to("ann");
+    assert_eq!(subjects.len(), 40, "{subjects:?}");
+    let mut distinct = subjects.clone();
+    distinct.dedup();
+    assert_eq!(distinct, subjects);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_is_buried_and_the_others_pass() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    app.settle().await;
+    // What an older or newer version may have left: a system event without its data's shape.
+    let mut broken = recorded(&app, &ann).await.remove(0);
+    broken.data = smarttasks_model::EventData::Custom(json!("not a snapshot"));
+    deliver_again(&app, &broken).await;
+    ann.create_task(json!({ "title": "Pay invoice" })).await;
+    app.settle().await;
+    assert_eq!(app.subjects_to("ann"), ["New task: Pay invoice"]);
+}
+
+#[tokio::test]
+async fn a_script_does_everything_that_it_may() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    let script = r##"
+        task.update(#{ priority: URGENT, fields: #{ seen: true } });
+        task.assign(event.actor);
+        task.tag("hot");
+        task.untag("cold");
+        task.comment(`Seen by ${rule.name}`);
+        let follow_up = create_task(#{ title: `Follow up: ${task.title}`, parent_id: task.id });
+        emit("shop.checked", #{ task: task.id, follow_up: follow_up.id });
+        log(`priority is ${task.priority}`);
+        email("outsider@example.org", "Seen", "As said.");
+    "##;
+    let rule = ann
+        .create_rule(
+            "everything",
+            "task.created",
+            &format!("if task.project == \"shop\" {{ {script} }}"),
+        )
+        .await;
+    let task = json!({ "title": "Pay invoice", "project": "shop", "tags": ["cold"] });
+    let task = ann.create_task(task).await;
+    app.settle().await;
+
+    let runs = runs_of(&ann, &rule).await;
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert_eq!(runs[0]["status"], "succeeded", "{}", runs[0]);
+    let actions: Vec<_> = runs[0]["actions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|action| &action["action"])
+        .collect();
+    assert_eq!(
+        actions,
+        [
+            "task.update",
+            "task.assign",
+            "task.tag",
+            "task.untag",
+            "task.comment",
+            "create_task",
+            "emit",
+            "email"
+        ]
+    );
+    assert_eq!(runs[0]["log"], json!(["priority is urgent"]));
+
+    let path = format!("/api/v1/tasks/{}", task["id"].as_str().unwrap());
+    let task = ann.get(&path).await.body;
+    assert_eq!(task["priority"], "urgent");
+    assert_eq!(task["fields"], json!({ "seen": true }));
+    assert_eq!(task["assignee_id"], ann.user["id"]);
+    assert_eq!(task["tags"], json!(["hot"]));
+    let comments = ann.list(&format!("{path}/comments")).await;
+    assert_eq!(comments[0]["text"], "Seen by everything");
+    assert_eq!(comments[0]["rule_id"], rule["id"]);
+    let tasks = ann.list("/api/v1/tasks?q=follow").await;
+    assert_eq!(tasks[0]["title"], "Follow up: Pay invoice");
+    assert_eq!(tasks[0]["parent_id"], task["id"]);
+    let emitted = ann.list("/api/v1/events?type=shop.checked").await;
+    assert_eq!(
+        emitted[0]["data"],
+        json!({ "task": task["id"], "follow_up": tasks[0]["id"] })
+    );
+    assert_eq!(emitted[0]["depth"], 1);
+    assert_eq!(app.mails()[0].to, "outsider@example.org");
+}
+
+#[tokio::test]
+async fn a_rule_that_does_not_match_leaves_no_row() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    let script = "log(\"looking\"); if task.priority >= HIGH { task.tag(\"hot\"); }";
+    let rule = ann.create_rule("hot", "task.created", script).await;
+    ann.create_task(json!({ "title": "Calm" })).await;
+    app.settle().await;
+    assert!(runs_of(&ann, &rule).await.is_empty());
+    ann.create_task(json!({ "title": "Pressing", "priority": "high" }))
+        .await;
+    app.settle().await;
+    assert_eq!(runs_of(&ann, &rule).await.len(), 1);
+    let path = format!("/api/v1/rules/{}", rule["id"].as_str().unwrap());
+    let stats = ann.get(&path).await.body["stats"].clone();
+    assert_eq!(
+        (&stats["matches"], &stats["failures"]),
+        (&json!(1), &json!(0))
+    );
+}
+
+#[tokio::test]
+async fn a_script_that_fails_sends_nothing_and_says_where() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    let script = "email(task.owner, \"Hello\", \"there\");\ntask.tag(\"hot\");\nlet n = 1 / (task.title.len - 4);\nlog(n);";
+    let rule = ann.create_rule("broken", "task.created", script).await;
+    let task = ann.create_task(json!({ "title": "Four" })).await;
+    app.settle().await;
+    let runs = runs_of(&ann, &rule).await;
+    assert_eq!(runs[0]["status"], "failed");
+    assert_eq!(runs[0]["error"]["line"], 3, "{}", runs[0]);
+    assert!(runs[0]["error"]["column"].is_number());
+    assert_eq!(runs[0]["actions"], json!([]));
+    assert!(app.mails().is_empty());
+    let path = format!("/api/v1/tasks/{}", task["id"].as_str().unwrap());
+    assert_eq!(ann.get(&path).await.body["tags"], json!([]));
+}
+
+#[tokio::test]
+async fn a_rule_fires_once_for_a_change_however_many_of_its_events_it_listens_to() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    let rule = ann
+        .create_rule(
+            "all",
+            "task.*",
+            "if task.status == \"done\" { email(task.owner, event.type, \"\"); }",
+        )
+        .await;
+    let task = ann.create_task(json!({ "title": "Pay invoice" })).await;
+    app.settle().await;
+    let path = format!("/api/v1/tasks/{}", task["id"].as_str().unwrap());
+    ann.patch(&path, json!({ "status": "done", "title": "Paid" }))
+        .await;
+    app.settle().await;
+    assert_eq!(runs_of(&ann, &rule).await.len(), 1);
+    assert_eq!(app.subjects_to("ann"), ["task.completed"]);
+    let kinds: Vec<String> = recorded(&app, &ann)
+        .await
+        .into_iter()
+        .map(|event| event.kind.to_string())
+        .collect();
+    for kind in [
+        "task.created",
+        "task.completed",
+        "task.status_changed",
+        "task.updated",
+    ] {
+        assert_eq!(
+            kinds.iter().filter(|of| *of == kind).count(),
+            1,
+            "{kind} in {kinds:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_triggers_itself_is_stopped_as_a_loop() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    let script = "task.update(#{ title: task.title + \"!\" });";
+    let rule = ann.create_rule("loop", "task.*", script).await;
+    ann.create_task(json!({ "title": "Round" })).await;
+    app.settle().await;
+    let runs = runs_of(&ann, &rule).await;
+    let failed: Vec<_> = runs
+        .iter()
+        .filter(|run| run["status"] == "failed")
+        .collect();
+    assert_eq!((runs.len(), failed.len()), (9, 1));
+    assert!(
+        failed[0]["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("loop")
+    );
+    assert_eq!(ann.list("/api/v1/tasks").await[0]["title"], "Round!!!!!!!!");
+}
+
+#[tokio::test]
+async fn a_rule_starts_at_its_offsets_from_a_deadline() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    let before = json!({ "title": "Before the rule", "due_at": app.later(hours(4)) });
+    ann.create_task(before).await;
+    let rule = json!({
+        "name": "offsets",
+        "triggers": [{ "due": "-1h" }, { "due": "2h" }],
+        "script": "email(task.owner, `${task.title} ${event.data.offset}`, \"\");",
+    });
+    let rule = ann.post("/api/v1/rules", rule).await;
+    assert_eq!(rule.status, 201, "{}", rule.body);
+    ann.create_task(json!({ "title": "After", "due_at": app.later(hours(4)) }))
+        .await;
+    ann.create_task(json!({ "title": "Past", "due_at": app.later(hours(0)) }))
+        .await;
+    app.pass(hours(3)).await;
+    assert_eq!(
+        app.subjects_to("ann"),
+        ["After -1h", "Before the rule -1h", "Past 2h"],
+        "an offset before the deadline that has passed already is skipped"
+    );
+    app.pass(hours(3)).await;
+    assert_eq!(app.subjects_to("ann").len(), 5);
+
+    // Disabled, its timers are gone.
+    ann.create_task(json!({ "title": "Later", "due_at": app.later(hours(4)) }))
+        .await;
+    let path = format!("/api/v1/rules/{}", rule.body["id"].as_str().unwrap());
+    assert_eq!(
+        ann.patch(&path, json!({ "enabled": false })).await.status,
+        200
+    );
+    app.pass(hours(12)).await;
+    assert_eq!(app.subjects_to("ann").len(), 5);
+}
+
+#[tokio::test]
+async fn a_schedule_starts_a_rule_at_each_occurrence_once() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    let rule = json!({
+        "name": "stand-up",
+        "triggers": [{ "cron": "30 9 * * MON-FRI", "timezone": "Europe/Berlin", "for_each": "once" }],
+        "script": "emit(\"team.standup\", #{ at: now() });",
+    });
+    let rule = ann.post("/api/v1/rules", rule).await;
+    assert_eq!(rule.status, 201, "{}", rule.body);
+    assert_eq!(rule.body["next_occurrences"][0], "2026-03-03T08:30:00Z");
+    for _ in 0..48 {
+        app.pass(hours(1)).await;
+    }
+    let events = ann.list("/api/v1/events?type=team.standup").await;
+    assert_eq!(events.len(), 2);
+    let runs = runs_of(&ann, &rule.body).await;
+    assert_eq!(runs[0]["trigger"]["scheduled_at"], "2026-03-04T08:30:00Z");
+    assert_eq!(runs[0]["task_id"], Value::Null);
+}
+
+#[tokio::test]
+async fn after_an_outage_a_schedule_makes_up_for_its_last_occurrence_only() {
+    let mut app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    for misfire in ["last", "skip", "all"] {
+        let rule = json!({
+            "name": misfire,
+            "triggers": [{ "cron": "@hourly", "for_each": "once" }],
+            "script": "emit(`made_up.${rule.name}`, 1);",
+            "misfire": misfire,
+        });
+        assert_eq!(ann.post("/api/v1/rules", rule).await.status, 201);
+    }
+    app.settle().await;
+    app.restart_after(hours(6) + seconds(600)).await;
+    app.settle().await;
+    let ann = app.log_in("ann@example.com").await;
+    for (misfire, count) in [("last", 1), ("skip", 0), ("all", 6)] {
+        let events = ann
+            .list(&format!("/api/v1/events?type=made_up.{misfire}"))
+            .await;
+        assert_eq!(events.len(), count, "{misfire}");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_run_by_hand_runs_for_real() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    let script = "task.comment(`run by hand: ${event.type}`);";
+    let rule = ann.create_rule("by hand", "shop.closed", script).await;
+    let task = ann.create_task(json!({ "title": "Pay invoice" })).await;
+    let path = format!("/api/v1/rules/{}/run", rule["id"].as_str().unwrap());
+    let started = ann.post(&path, json!({ "task_id": task["id"] })).await;
+    assert_eq!(started.status, 202, "{}", started.body);
+    app.settle().await;
+    let run = ann
+        .get(&format!("/api/v1/runs/{}", started.text("run_id")))
+        .await;
+    assert_eq!(run.status, 200);
+    assert_eq!(run.body["status"], "succeeded");
+    let comments = format!("/api/v1/tasks/{}/comments", task["id"].as_str().unwrap());
+    assert_eq!(
+        ann.list(&comments).await[0]["text"],
+        "run by hand: rule.run_requested"
+    );
+}
+
+#[tokio::test]
+async fn a_custom_event_starts_the_rules_that_listen_to_its_pattern() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    let pattern: EventPattern = "ci.*".parse().unwrap();
+    let script = "create_task(#{ title: `Fix ${event.data.branch}` });";
+    ann.create_rule("ci", pattern.as_str(), script).await;
+    let event = json!({ "type": "ci.build_failed", "data": { "branch": "main" } });
+    let posted = ann.post("/api/v1/events", event).await;
+    assert_eq!(posted.status, 201, "{}", posted.body);
+    app.settle().await;
+    assert_eq!(ann.list("/api/v1/tasks").await[0]["title"], "Fix main");
+    assert_eq!(app.subjects_to("ann"), ["New task: Fix main"]);
+}
+
+#[tokio::test]
+async fn hostile_rules_hurt_nobody_and_their_owner_learns_the_line() {
+    let app = TestApp::start().await;
+    let eve = app.register("eve").await;
+    let ann = app.register("ann").await;
+    let hostile = [
+        ("loop", "let n = 0;\nloop { n += 1; }"),
+        (
+            "closure loop",
+            "let a = [];\na.pad(4000, 1);\na.map(|x| { let y = 0; while y < 1000000 { y += 1; } y });",
+        ),
+        ("memory", "let s = \"x\";\nloop { s += s; }"),
+        ("nested lists", "let a = [];\nloop { a.push(a); }"),
+        ("recursion", "fn f(n) { f(n + 1) }\nf(0);"),
+        ("actions", "loop { email(task.owner, \"spam\", \"spam\"); }"),
+        ("catch", "loop { try { throw 1; } catch { } }"),
+    ];
+    for (name, script) in hostile {
+        eve.create_rule(name, "task.created", script).await;
+    }
+    eve.create_task(json!({ "title": "Bomb" })).await;
+    ann.create_task(json!({ "title": "Calm" })).await;
+    app.settle().await;
+    assert_eq!(app.subjects_to("ann"), ["New task: Calm"]);
+    assert_eq!(app.subjects_to("eve"), ["New task: Bomb"]);
+    let failed = eve.list("/api/v1/runs?status=failed").await;
+    assert_eq!(failed.len(), hostile.len(), "{failed:#?}");
+    for run in failed {
+        assert!(run["error"]["message"].is_string(), "{run}");
+        assert!(run["error"]["line"].is_number(), "{run}");
+    }
+}
+
+#[tokio::test]
+async fn mails_to_outsiders_are_capped_by_workspace_and_hour() {
+    let app = TestApp::start_with(&[("mail.external_per_hour", "2")]).await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    let script = r#"email(["ann@example.com", "a@example.org", "b@example.org", "c@example.org"], "Hi", "there");"#;
+    ann.create_rule("spam", "task.created", script).await;
+    ann.create_task(json!({ "title": "One" })).await;
+    app.settle().await;
+    assert_eq!(app.mails().len(), 3);
+    let suppressed = ann.list("/api/v1/deliveries?status=suppressed").await;
+    assert_eq!(suppressed.len(), 1);
+    assert_eq!(suppressed[0]["recipient"], "c@example.org");
+    app.pass(hours(2)).await;
+    ann.create_task(json!({ "title": "Two" })).await;
+    app.settle().await;
+    assert_eq!(app.mails().len(), 6);
+}
+
+#[tokio::test]
+async fn what_cannot_be_saved_is_refused_with_line_and_column() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    let rule = |script: &str| json!({ "name": "r", "triggers": [{ "event": "task.created" }], "script": script });
+    let refused = ann
+        .post(
+            "/api/v1/rules",
+            rule("if task.is_open {\n  task.tag(\"x\"\n}"),
+        )
+        .await;
+    assert_eq!(refused.status, 422);
+    assert_eq!(refused.body["code"], "invalid_script");
+    assert_eq!(refused.body["errors"][0]["line"], 3, "{}", refused.body);
+    assert!(refused.body["errors"][0]["column"].is_number());
+    let typo = ann
+        .post(
+            "/api/v1/rules",
+            rule("if tsak.is_open { task.tag(\"x\"); }"),
+        )
+        .await;
+    assert_eq!(typo.status, 422);
+    assert!(
+        typo.body["errors"][0].to_string().contains("task"),
+        "{}",
+        typo.body
+    );
+
+    let checked = json!({ "script": "email(task.assignee, \"a\", \"b\");", "triggers": [{ "event": "task.created" }] });
+    let checked = ann.post("/api/v1/rules/validate", checked).await;
+    assert_eq!(checked.status, 200);
+    assert_eq!(checked.body["actions"], json!(["email"]));
+    assert_eq!(checked.body["suspends"], false);
+    let broken = ann
+        .post("/api/v1/rules/validate", json!({ "script": "let x = ;" }))
+        .await;
+    assert_eq!(broken.status, 200);
+    assert_eq!(
+        broken.body["diagnostics"][0]["severity"], "error",
+        "{}",
+        broken.body
+    );
+    assert_eq!(broken.body["diagnostics"][0]["line"], 1);
+}
