@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 const KILLS: usize = 20;
 /// People who make tasks at the same time.
-const CLIENTS: usize = 4;
+const CLIENTS: usize = 8;
 /// A process is killed within this time after it was started, or after it has caught up.
 const LONGEST_LIFE: Duration = Duration::from_millis(800);
 /// What was in flight goes on within this time after the restart.

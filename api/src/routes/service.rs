@@ -4,7 +4,7 @@
 use crate::app::App;
 use axum::Router;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use http::{StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -12,6 +12,7 @@ use smarttasks_store::outbox;
 
 pub(super) fn routes(app: App) -> Router {
     Router::new()
+        .route("/", get(|| async { Redirect::temporary("/docs/") }))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))

@@ -86,7 +86,10 @@ async fn validate_rule(
     let fields = readable(&body.script, body.triggers, &mut diagnostics);
     let triggers = fields.triggers.clone().unwrap_or_default();
     let analysis = analysed(&app, body.script.clone(), triggers.clone()).await?;
-    if let Ok(spec) = fields.into_spec(body.script) {
+    // What could not be read is said already, and would only be missed here.
+    if diagnostics.is_empty()
+        && let Ok(spec) = fields.into_spec(body.script)
+    {
         // Of the script, the analysis says more, and places.
         let wrong = refused(&app, &spec)
             .into_iter()
