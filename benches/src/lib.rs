@@ -1,1 +1,10 @@
+//! What benchmarks of the product share: figures about a process and about latencies.
 //!
+//! Each benchmark is a binary of this crate and one command; `docs/performance.md` names them and
+//! what they found. They measure and never judge: a machine that is slow today breaks no build.
+
+mod figures;
+mod usage;
+
+pub use figures::{Latencies, millis};
+pub use usage::{Usage, syncs_per_second};

@@ -6,6 +6,7 @@
 
 mod email;
 mod event;
+mod headers;
 mod id;
 mod limits;
 pub mod net;
@@ -19,6 +20,7 @@ mod webhook;
 
 pub use email::{Email, EmailError};
 pub use event::{Actor, Event, EventData, EventPattern, EventType, EventTypeError, Snapshot};
+pub use headers::HeaderSet;
 pub use id::{
     ChangeId, CommentId, DeliveryId, EndpointId, EventId, NotificationId, RuleId, RunId, SessionId,
     TaskId, UserId, WorkspaceId, derive_id,
@@ -30,4 +32,4 @@ pub use task::{NewTask, Priority, Status, Task, TaskChanges};
 pub use time::{Clock, Span, SpanError, TimeZone, TimeZoneError, Timestamp, TimestampError};
 pub use trace::TraceParent;
 pub use user::User;
-pub use webhook::{HeaderSet, SigningSecret, SigningSecretError, WebhookUrl, WebhookUrlError};
+pub use webhook::{SigningSecret, SigningSecretError, WebhookUrl, WebhookUrlError};

@@ -2,9 +2,9 @@
 
 use crate::db::at;
 use crate::entity::activity::{self, Column, Entity};
-use crate::page::{Listed, Page, Position};
+use crate::page::{self, Listed, Page};
 use crate::{Cause, Db, Error, Result, Tx, tasks};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, Order, QueryFilter};
 use smarttasks_model::{RuleId, Task, TaskId, Timestamp, UserId, WorkspaceId, derive_id};
 use uuid::Uuid;
 
@@ -66,21 +66,14 @@ pub async fn list(
     page: &Page,
 ) -> Result<Listed<Activity>> {
     tasks::get(db, workspace, task_id).await?;
-    let mut query = Entity::find().filter(Column::TaskId.eq(task_id.0));
-    if let Some(position) = &page.after {
-        query = query.filter(Column::Id.lt(position.id));
-    }
-    let rows = query
-        .order_by_desc(Column::Id)
-        .limit(page.limit + 1)
-        .all(db.reader())
-        .await?;
-    page.cut(
-        rows,
-        |row| Position {
-            key: None,
-            id: row.id,
-        },
+    let query = Entity::find().filter(Column::TaskId.eq(task_id.0));
+    page::by_id(
+        db,
+        query,
+        Column::Id,
+        Order::Desc,
+        page,
+        |row| row.id,
         |row| {
             let changes = serde_json::from_str(&row.changes)
                 .map_err(|error| Error::Unreadable("activity", error.to_string()))?;
@@ -94,4 +87,5 @@ pub async fn list(
             })
         },
     )
+    .await
 }

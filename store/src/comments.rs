@@ -2,9 +2,9 @@
 
 use crate::db::at;
 use crate::entity::comments::{self, Column, Entity};
-use crate::page::{Listed, Page, Position};
+use crate::page::{self, Listed, Page};
 use crate::{Cause, Db, Error, Result, Tx, activity, tasks};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, Order, QueryFilter};
 use serde::Serialize;
 use smarttasks_model::{
     CommentId, Event, EventData, EventId, EventType, RuleId, Snapshot, Task, TaskId, Timestamp,
@@ -94,23 +94,17 @@ pub async fn list(
     page: &Page,
 ) -> Result<Listed<Comment>> {
     tasks::get(db, workspace, task_id).await?;
-    let mut query = Entity::find().filter(Column::TaskId.eq(task_id.0));
-    if let Some(position) = &page.after {
-        query = query.filter(Column::Id.gt(position.id));
-    }
-    let rows = query
-        .order_by_asc(Column::Id)
-        .limit(page.limit + 1)
-        .all(db.reader())
-        .await?;
-    page.cut(
-        rows,
-        |row| Position {
-            key: None,
-            id: row.id,
-        },
+    let query = Entity::find().filter(Column::TaskId.eq(task_id.0));
+    page::by_id(
+        db,
+        query,
+        Column::Id,
+        Order::Asc,
+        page,
+        |row| row.id,
         |row| Ok(row.into()),
     )
+    .await
 }
 
 impl From<comments::Model> for Comment {

@@ -2,13 +2,13 @@
 
 use crate::db::at;
 use crate::entity::endpoints;
-use crate::page::{Listed, Page, Position};
+use crate::page::{self, Listed, Page};
 use crate::users::expect_version;
 use crate::workspaces::bump_rules;
 use crate::{Conflict, Db, Error, Result, Tx, Vault};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use smarttasks_model::{
     EndpointId, EventPattern, HeaderSet, SigningSecret, Timestamp, WebhookUrl, WorkspaceId,
@@ -249,22 +249,19 @@ pub async fn urls(
 /// # Errors
 /// When the database cannot be read.
 pub async fn list(db: &Db, workspace: WorkspaceId, page: &Page) -> Result<Listed<Endpoint>> {
-    let mut query =
-        endpoints::Entity::find().filter(endpoints::Column::WorkspaceId.eq(workspace.0));
-    if let Some(position) = &page.after {
-        query = query.filter(endpoints::Column::Id.lt(position.id));
-    }
-    let rows = query
-        .order_by_desc(endpoints::Column::Id)
-        .limit(page.limit + 1)
-        .all(db.reader())
-        .await?;
+    let query = endpoints::Entity::find().filter(endpoints::Column::WorkspaceId.eq(workspace.0));
     let now = db.clock().now();
-    let position = |row: &endpoints::Model| Position {
-        key: None,
-        id: row.id,
-    };
-    page.cut(rows, position, |row| from_row(row, db.vault(), now))
+    let read = |row| from_row(row, db.vault(), now);
+    page::by_id(
+        db,
+        query,
+        endpoints::Column::Id,
+        Order::Desc,
+        page,
+        |row| row.id,
+        read,
+    )
+    .await
 }
 
 /// Every endpoint of these workspaces, enabled or not, for the engine.

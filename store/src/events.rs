@@ -1,9 +1,9 @@
 //! Events as recorded facts.
 
 use crate::entity::events::{Column, Entity, Model};
-use crate::page::{Listed, Page, Position};
+use crate::page::{self, Listed, Page};
 use crate::{Db, Error, Result, Tx};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QuerySelect};
 use smarttasks_model::{Event, EventId, EventType, TaskId, Timestamp, WorkspaceId};
 use std::collections::HashSet;
 
@@ -74,22 +74,16 @@ pub async fn list(
     if let Some(until) = filter.until {
         query = query.filter(Column::At.lt(until.unix_millis()));
     }
-    if let Some(position) = &page.after {
-        query = query.filter(Column::Id.lt(position.id));
-    }
-    let rows = query
-        .order_by_desc(Column::Id)
-        .limit(page.limit + 1)
-        .all(db.reader())
-        .await?;
-    page.cut(
-        rows,
-        |row| Position {
-            key: None,
-            id: row.id,
-        },
+    page::by_id(
+        db,
+        query,
+        Column::Id,
+        Order::Desc,
+        page,
+        |row| row.id,
         event,
     )
+    .await
 }
 
 fn event(row: Model) -> Result<Event> {

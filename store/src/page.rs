@@ -1,5 +1,7 @@
 //! Keyset pagination: a page starts after the last row of the page before.
 
+use crate::{Db, Result};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -48,8 +50,8 @@ impl Page {
         &self,
         mut rows: Vec<M>,
         position: impl Fn(&M) -> Position,
-        convert: impl Fn(M) -> crate::Result<T>,
-    ) -> crate::Result<Listed<T>> {
+        convert: impl Fn(M) -> Result<T>,
+    ) -> Result<Listed<T>> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -58,10 +60,36 @@ impl Page {
         } else {
             None
         };
-        let rows = rows
-            .into_iter()
-            .map(convert)
-            .collect::<crate::Result<_>>()?;
+        let rows = rows.into_iter().map(convert).collect::<Result<_>>()?;
         Ok(Listed { rows, next })
     }
+}
+
+/// A page of rows in the order of their ids, which is that of their making.
+pub(crate) async fn by_id<E: EntityTrait, T>(
+    db: &Db,
+    rows: Select<E>,
+    id: E::Column,
+    order: Order,
+    page: &Page,
+    id_of: impl Fn(&E::Model) -> Uuid,
+    convert: impl Fn(E::Model) -> Result<T>,
+) -> Result<Listed<T>> {
+    let mut rows = rows;
+    if let Some(position) = &page.after {
+        rows = rows.filter(match order {
+            Order::Asc => id.gt(position.id),
+            _ => id.lt(position.id),
+        });
+    }
+    let rows = rows
+        .order_by(id, order)
+        .limit(page.limit + 1)
+        .all(db.reader())
+        .await?;
+    let position = |row: &E::Model| Position {
+        key: None,
+        id: id_of(row),
+    };
+    page.cut(rows, position, convert)
 }

@@ -2,13 +2,13 @@
 
 use crate::db::at;
 use crate::entity::{rule_stats, rule_versions, rules, tasks as task_rows};
-use crate::page::{Listed, Page, Position};
+use crate::page::{self, Listed, Page, Position, SortKey};
 use crate::users::expect_version;
 use crate::workspaces::bump_rules;
 use crate::{Conflict, Db, Due, Error, Result, Timer, Tx, tasks};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use smarttasks_model::{
     RuleId, RuleSpec, Span, Status, TaskId, Timestamp, Trigger, UserId, WorkspaceId,
@@ -217,23 +217,17 @@ async fn find(
 /// # Errors
 /// When the database cannot be read.
 pub async fn list(db: &Db, workspace: WorkspaceId, page: &Page) -> Result<Listed<Rule>> {
-    let mut query = rules::Entity::find().filter(rules::Column::WorkspaceId.eq(workspace.0));
-    if let Some(position) = &page.after {
-        query = query.filter(rules::Column::Id.lt(position.id));
-    }
-    let rows = query
-        .order_by_desc(rules::Column::Id)
-        .limit(page.limit + 1)
-        .all(db.reader())
-        .await?;
-    page.cut(
-        rows,
-        |row| Position {
-            key: None,
-            id: row.id,
-        },
+    let query = rules::Entity::find().filter(rules::Column::WorkspaceId.eq(workspace.0));
+    page::by_id(
+        db,
+        query,
+        rules::Column::Id,
+        Order::Desc,
+        page,
+        |row| row.id,
         Rule::try_from,
     )
+    .await
 }
 
 /// Every enabled rule of these workspaces, for the engine.
@@ -267,7 +261,7 @@ pub async fn versions(
 ) -> Result<Listed<Rule>> {
     let rule = get(db, workspace, id).await?;
     let mut query = rule_versions::Entity::find().filter(rule_versions::Column::RuleId.eq(id.0));
-    if let Some(crate::page::SortKey::Number(version)) = page
+    if let Some(SortKey::Number(version)) = page
         .after
         .as_ref()
         .and_then(|position| position.key.as_ref())
@@ -280,7 +274,7 @@ pub async fn versions(
         .all(db.reader())
         .await?;
     let position = |row: &rule_versions::Model| Position {
-        key: Some(crate::page::SortKey::Number(row.version)),
+        key: Some(SortKey::Number(row.version)),
         id: row.rule_id,
     };
     page.cut(rows, position, |row| rule.as_it_was(row))

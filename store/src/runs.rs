@@ -2,12 +2,10 @@
 
 use crate::db::at;
 use crate::entity::{rule_stats, runs};
-use crate::page::{Listed, Page, Position};
+use crate::page::{self, Listed, Page};
 use crate::{Db, Error, Result, Tx};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set,
-};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, Order, QueryFilter, QuerySelect, Set};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smarttasks_model::{
@@ -197,22 +195,16 @@ pub async fn list(
     if let Some(status) = filter.status {
         query = query.filter(runs::Column::Status.eq(status_name(status)));
     }
-    if let Some(position) = &page.after {
-        query = query.filter(runs::Column::Id.lt(position.id));
-    }
-    let rows = query
-        .order_by_desc(runs::Column::Id)
-        .limit(page.limit + 1)
-        .all(db.reader())
-        .await?;
-    page.cut(
-        rows,
-        |row| Position {
-            key: None,
-            id: row.id,
-        },
+    page::by_id(
+        db,
+        query,
+        runs::Column::Id,
+        Order::Desc,
+        page,
+        |row| row.id,
         Run::try_from,
     )
+    .await
 }
 
 const STATUSES: [(RunStatus, &str); 6] = [

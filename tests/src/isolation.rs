@@ -328,8 +328,8 @@ async fn a_body_cannot_name_what_is_somebody_elses() {
     assert_eq!(refused.pointers(), ["/task_id"]);
     let run = json!({ "task_id": foreign });
     let refused = bob.client.post(&format!("{rules}/run"), run).await;
-    assert_eq!(refused.refused(422), "invalid");
-    assert_eq!(refused.pointers(), ["/task_id"]);
+    assert_eq!(refused.refused(404), "not_found");
+    assert_eq!(refused.text("detail"), "There is no such task.");
     let moved = json!({ "workspace_id": ann.workspace() });
     let refused = bob.client.patch(&rules, moved).await;
     assert_eq!(refused.refused(422), "invalid");
