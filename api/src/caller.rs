@@ -70,7 +70,7 @@ impl FromRequestParts<App> for Caller {
         if let Some(known) = parts.extensions.get::<Self>() {
             return Ok(known.clone());
         }
-        let claims = app.keys.ring().verify(bearer(&parts.headers)?, app.now())?;
+        let claims = app.sessions.claims(app, bearer(&parts.headers)?)?;
         let live = app.sessions.live(app, claims.session, claims.user).await?;
         app.limits.count(claims.user, &parts.extensions)?;
         let Ok(context): Result<RequestContext, Infallible> =

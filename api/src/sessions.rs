@@ -5,6 +5,7 @@
 
 use crate::app::App;
 use crate::problem::{ApiError, Code};
+use crate::token::AccessClaims;
 use quick_cache::sync::Cache;
 use smarttasks_model::{Actor, SessionId, Timestamp, UserId, WorkspaceId};
 use smarttasks_store::workspaces::Role;
@@ -25,12 +26,37 @@ pub(crate) struct Live {
     until: Timestamp,
 }
 
-/// Live logins.
-pub(crate) struct Sessions(Cache<SessionId, Live>);
+/// Access tokens whose signature was verified; some 700 bytes each.
+const TOKENS: usize = 4096;
+
+/// Live logins, and the tokens that name them.
+pub(crate) struct Sessions {
+    live: Cache<SessionId, Live>,
+    tokens: Cache<Box<str>, AccessClaims>,
+}
 
 impl Sessions {
     pub(crate) fn new() -> Self {
-        Self(Cache::new(REMEMBERED))
+        Self {
+            live: Cache::new(REMEMBERED),
+            tokens: Cache::new(TOKENS),
+        }
+    }
+
+    /// What an access token says. Its signature is verified once, which costs more than the rest
+    /// of a request; that it has not expired, each time.
+    pub(crate) fn claims(&self, app: &App, token: &str) -> Result<AccessClaims, ApiError> {
+        let now = app.now();
+        if let Some(known) = self
+            .tokens
+            .get(token)
+            .filter(|known| now < known.expires_at)
+        {
+            return Ok(known);
+        }
+        let claims = app.keys.ring().verify(token, now)?;
+        self.tokens.insert(token.into(), claims);
+        Ok(claims)
     }
 
     /// The login of an access token, while it is live.
@@ -42,7 +68,7 @@ impl Sessions {
     ) -> Result<Live, ApiError> {
         let now = app.now();
         if let Some(live) = self
-            .0
+            .live
             .get(&id)
             .filter(|live| now < live.until && live.actor.id == user)
         {
@@ -67,12 +93,12 @@ impl Sessions {
             role: role.ok_or_else(|| ApiError::not_found("workspace"))?,
             until: now + FRESH,
         };
-        self.0.insert(id, live.clone());
+        self.live.insert(id, live.clone());
         Ok(live)
     }
 
     /// Forgets everything: a login was ended, or what is remembered of one has changed.
     pub(crate) fn forget(&self) {
-        self.0.clear();
+        self.live.clear();
     }
 }

@@ -111,20 +111,24 @@ fn routing_key(message: &Message) -> &str {
     }
 }
 
-impl TryFrom<outbox::Model> for Outgoing {
-    type Error = Error;
-    fn try_from(row: outbox::Model) -> Result<Self> {
-        let queue = Queue::named(&row.queue)
-            .ok_or_else(|| Error::Unreadable("message", format!("no queue {}", row.queue)))?;
-        Ok(Self {
-            id: row.id,
-            queue,
-            failures: row.failures,
-            created_at: Timestamp::from_unix_millis(row.created_at),
-            message: serde_json::from_str(&row.body)
+impl From<outbox::Model> for Outgoing {
+    /// A row that this version cannot read is handed on as such, so that it is buried and does
+    /// not hold up the others.
+    fn from(row: outbox::Model) -> Self {
+        let queue = Queue::named(&row.queue);
+        let message = match queue {
+            None => Err(format!("there is no queue {}", row.queue).into()),
+            Some(_) => serde_json::from_str(&row.body)
                 .map(Arc::new)
                 .map_err(|error| error.to_string().into()),
-        })
+        };
+        Self {
+            id: row.id,
+            queue: queue.unwrap_or(Queue::Events),
+            failures: row.failures,
+            created_at: Timestamp::from_unix_millis(row.created_at),
+            message,
+        }
     }
 }
 
@@ -133,15 +137,13 @@ impl TryFrom<outbox::Model> for Outgoing {
 /// # Errors
 /// When the database cannot be read.
 pub async fn page(db: &Db, after: i64, limit: u64) -> Result<Vec<Outgoing>> {
-    outbox::Entity::find()
+    let rows = outbox::Entity::find()
         .filter(outbox::Column::Id.gt(after))
         .order_by_asc(outbox::Column::Id)
         .limit(limit)
         .all(db.reader())
-        .await?
-        .into_iter()
-        .map(Outgoing::try_from)
-        .collect()
+        .await?;
+    Ok(rows.into_iter().map(Outgoing::from).collect())
 }
 
 /// How many messages are pending, and since when the oldest is.

@@ -22,6 +22,8 @@ mod kill;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod rest;
 #[cfg(test)]
 mod road;
