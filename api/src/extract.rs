@@ -14,7 +14,7 @@ use body::media_type;
 use bytes::Bytes;
 use http::Method;
 use http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use std::convert::Infallible;
 
 pub use body::MAX_BODY_BYTES;
@@ -54,6 +54,14 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for ApiJson<T> 
 /// `value` as a `T`, as strictly as a body, for what is put together from several sources.
 pub(crate) fn fit<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, FieldError> {
     input::from_json(value)
+}
+
+/// Tells `null` (clear, or an error where nothing can be cleared) from absent (leave), for the
+/// fields of a merge patch.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 fn check_json_type(request: &Request) -> Result<(), ApiError> {

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// What counts as one address: an IPv4 address, or the /64 of an IPv6 address, which is what one
 /// customer is given.
-fn one_address(address: IpAddr) -> IpAddr {
+pub(crate) fn one_address(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
         v4 => v4,

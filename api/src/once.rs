@@ -3,13 +3,16 @@
 use crate::app::App;
 use crate::caller::Caller;
 use crate::extract::ApiJson;
+use crate::limit::one_address;
 use crate::problem::{ApiError, FieldError};
+use crate::request::client_address;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use smarttasks_model::{Timestamp, derive_id};
 pub use smarttasks_store::idempotency::Key;
 use uuid::Uuid;
 
@@ -33,7 +36,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Post<T> {
         // Who asks is part of the key, so that nobody meets another's answers.
         let principal = match Caller::from_request_parts(&mut parts, app).await {
             Ok(caller) => caller.actor.id.0,
-            Err(_) => Uuid::nil(),
+            Err(_) => stranger(&parts),
         };
         let bytes = crate::extract::read_body(body).await?;
         let key = text.map(|text| key_of(&parts, principal, text, &bytes));
@@ -48,6 +51,13 @@ impl<T: DeserializeOwned> FromRequest<App> for Post<T> {
         let ApiJson(body) = ApiJson::from_request(request, app).await?;
         Ok(Self { body, key })
     }
+}
+
+/// Stands for somebody unknown: nothing tells them apart but where they are.
+fn stranger(parts: &Parts) -> Uuid {
+    let address = one_address(client_address(&parts.extensions));
+    let epoch = Timestamp::from_unix_millis(0);
+    derive_id(epoch, &[b"stranger", address.to_string().as_bytes()])
 }
 
 fn given_key(parts: &Parts) -> Result<Option<String>, ApiError> {

@@ -11,6 +11,7 @@ crate::migration! {
             .col(text_null("project"))
             .col(text("title"))
             .col(text("description"))
+            .col(text("search"))
             .col(text("status"))
             .col(small_integer("priority"))
             .col(uuid("creator_id"))

@@ -198,7 +198,7 @@ impl NewTask {
             assignee_id: Some(self.assignee_id),
             tags: Some(self.tags),
             due_at: Some(self.due_at),
-            fields: Some(self.fields),
+            fields: Some(Some(self.fields)),
             parent_id: Some(self.parent_id),
         }
         .checked()?;
@@ -211,7 +211,7 @@ impl NewTask {
             assignee_id: changes.assignee_id.flatten(),
             tags: changes.tags.unwrap_or_default(),
             due_at: changes.due_at.flatten(),
-            fields: changes.fields.unwrap_or_default(),
+            fields: changes.fields.flatten().unwrap_or_default(),
             parent_id: changes.parent_id.flatten(),
         })
     }
@@ -247,47 +247,55 @@ impl NewTask {
     }
 }
 
-/// A merge patch (RFC 7396) of a task: what is absent stays, `null` clears.
+/// A merge patch (RFC 7396) of a task: what is absent stays, `null` clears; title, status and
+/// priority cannot be cleared.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskChanges {
     /// One line.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub title: Option<String>,
     /// Free text.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_empty")]
     pub description: Option<String>,
     /// A free grouping.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub project: Option<Option<String>>,
     /// Where it stands.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub status: Option<Status>,
     /// How pressing it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub priority: Option<Priority>,
     /// Who is to do it.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub assignee_id: Option<Option<UserId>>,
     /// All labels.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_empty")]
     pub tags: Option<Vec<String>>,
     /// The deadline.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub due_at: Option<Option<Timestamp>>,
-    /// Custom fields, merged key by key; a `null` removes its key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fields: Option<Map<String, Value>>,
+    /// Custom fields, merged key by key and into objects; a `null` removes its key.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub fields: Option<Option<Map<String, Value>>>,
     /// The task that it is part of.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub parent_id: Option<Option<TaskId>>,
 }
 
-/// Tells `null` (clear) from absent (leave).
+/// Tells `null` (clear, or an error where nothing can be cleared) from absent (leave).
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// Takes `null` for what is empty when it is cleared.
+fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer).map(|value| Some(value.unwrap_or_default()))
 }
 
 /// Longest title, in characters.
@@ -341,18 +349,27 @@ impl TaskChanges {
             }
             self.tags = Some(tags);
         }
-        if let Some(fields) = &self.fields
-            && serde_json::to_string(fields).map_or(true, |json| json.len() > FIELDS)
+        if let Some(Some(fields)) = &self.fields
+            && let Err(invalid) = sized(fields)
         {
-            wrong.push(Invalid::at(
-                "/fields",
-                format!("at most {FIELDS} bytes of JSON are allowed"),
-            ));
+            wrong.push(invalid);
         }
         if wrong.is_empty() {
             Ok(self)
         } else {
             Err(wrong)
+        }
+    }
+
+    /// Checks what depends on the task that is changed: its custom fields must not grow too
+    /// large.
+    ///
+    /// # Errors
+    /// At `/fields`, when they would.
+    pub fn fits(&self, task: &Task) -> Result<(), Invalid> {
+        match &self.fields {
+            Some(Some(patch)) => sized(&merged(&task.fields, patch)),
+            _ => Ok(()),
         }
     }
 
@@ -391,16 +408,12 @@ impl TaskChanges {
             task.status_changed_at = now;
             changed.push("status");
         }
-        if let Some(fields) = &self.fields {
-            let before = task.fields.clone();
-            for (key, value) in fields {
-                if value.is_null() {
-                    task.fields.remove(key);
-                } else {
-                    task.fields.insert(key.clone(), value.clone());
-                }
-            }
-            if task.fields != before {
+        if let Some(patch) = &self.fields {
+            let after = patch
+                .as_ref()
+                .map_or_else(Map::new, |patch| merged(&task.fields, patch));
+            if task.fields != after {
+                task.fields = after;
                 changed.push("fields");
             }
         }
@@ -412,87 +425,39 @@ impl TaskChanges {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn task() -> Task {
-        let now = Timestamp::from_unix_millis(1_000);
-        NewTask {
-            title: "Pay invoice".into(),
-            ..NewTask::default()
-        }
-        .into_task(
-            TaskId::new(now),
-            WorkspaceId::new(now),
-            UserId::new(now),
-            now,
-        )
-    }
-
-    #[test]
-    fn absent_stays_and_null_clears() {
-        let mut task = task();
-        task.due_at = Some(Timestamp::from_unix_millis(9_000));
-        task.project = Some("home".into());
-        let changes: TaskChanges = serde_json::from_str(r#"{"due_at": null}"#).unwrap();
-        assert_eq!(
-            changes.apply(&mut task, Timestamp::from_unix_millis(2_000)),
-            ["due_at"]
-        );
-        assert_eq!(task.due_at, None);
-        assert_eq!(task.project.as_deref(), Some("home"));
-        assert_eq!(task.version, 2);
-    }
-
-    #[test]
-    fn finishing_and_reopening_keeps_completed_at_true() {
-        let mut task = task();
-        let done = TaskChanges {
-            status: Some(Status::Done),
-            ..TaskChanges::default()
-        };
-        let now = Timestamp::from_unix_millis(2_000);
-        assert_eq!(done.apply(&mut task, now), ["status"]);
-        assert_eq!(task.completed_at, Some(now));
-        assert!(done.apply(&mut task, now).is_empty());
-        assert_eq!(task.version, 2);
-        let reopened = TaskChanges {
-            status: Some(Status::Todo),
-            ..TaskChanges::default()
-        };
-        reopened.apply(&mut task, Timestamp::from_unix_millis(3_000));
-        assert_eq!(task.completed_at, None);
-    }
-
-    #[test]
-    fn everything_wrong_is_said_at_once() {
-        let changes = TaskChanges {
-            title: Some("  ".into()),
-            project: Some(Some("a\u{0}b".into())),
-            tags: Some(vec!["ok".into(), "x".repeat(101)]),
-            ..TaskChanges::default()
-        };
-        let pointers: Vec<_> = changes
-            .checked()
-            .unwrap_err()
-            .into_iter()
-            .map(|wrong| wrong.pointer)
-            .collect();
-        assert_eq!(pointers, ["/title", "/project", "/tags/1"]);
-    }
-
-    #[test]
-    fn fields_merge_key_by_key() {
-        let mut task = task();
-        let set: TaskChanges =
-            serde_json::from_str(r#"{"fields": {"customer": "acme", "size": 3}}"#).unwrap();
-        set.apply(&mut task, Timestamp::from_unix_millis(2_000));
-        let cleared: TaskChanges = serde_json::from_str(r#"{"fields": {"size": null}}"#).unwrap();
-        cleared.apply(&mut task, Timestamp::from_unix_millis(3_000));
-        assert_eq!(
-            serde_json::to_string(&task.fields).unwrap(),
-            r#"{"customer":"acme"}"#
-        );
+/// Refuses custom fields that are too large.
+fn sized(fields: &Map<String, Value>) -> Result<(), Invalid> {
+    match serde_json::to_string(fields) {
+        Ok(json) if json.len() <= FIELDS => Ok(()),
+        _ => Err(Invalid::at(
+            "/fields",
+            format!("at most {FIELDS} bytes of JSON are allowed"),
+        )),
     }
 }
+
+/// `target` with `patch` merged onto it, as RFC 7396 says.
+fn merged(target: &Map<String, Value>, patch: &Map<String, Value>) -> Map<String, Value> {
+    let mut merged_fields = target.clone();
+    for (key, value) in patch {
+        match value {
+            Value::Null => {
+                merged_fields.remove(key);
+            }
+            Value::Object(inner) => {
+                let value = match target.get(key) {
+                    Some(Value::Object(before)) => merged(before, inner),
+                    _ => merged(&Map::new(), inner),
+                };
+                merged_fields.insert(key.clone(), Value::Object(value));
+            }
+            other => {
+                merged_fields.insert(key.clone(), other.clone());
+            }
+        }
+    }
+    merged_fields
+}
+
+#[cfg(test)]
+mod tests;

@@ -36,8 +36,16 @@ impl Session {
     }
 }
 
-/// Begins a session.
-pub fn create(tx: &mut Tx, id: SessionId, user: UserId, expires_at: Timestamp) -> Session {
+/// Begins a session, at once, so that a new password later in the same transaction ends it.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn create(
+    tx: &mut Tx,
+    id: SessionId,
+    user: UserId,
+    expires_at: Timestamp,
+) -> Result<Session> {
     let now = tx.now();
     let row = sessions::Model {
         id: id.0,
@@ -49,7 +57,8 @@ pub fn create(tx: &mut Tx, id: SessionId, user: UserId, expires_at: Timestamp) -
         ended_at: None,
     };
     tx.insert::<sessions::Entity>(row.clone().into_active_model());
-    row.into()
+    tx.flush().await?;
+    Ok(row.into())
 }
 
 /// A session, live or not.

@@ -1,12 +1,13 @@
 //! What the store promises whoever writes through it.
 
 use crate::entity;
-use crate::{Conflict, Db, Due, Error, Settings, Timer, Vault, outbox, timers};
+use crate::users::{self, NewUser, ProfileChanges};
+use crate::{Cause, Conflict, Db, Due, Error, Settings, Timer, Vault, outbox, sessions, timers};
 use sea_orm::{ConnectionTrait, DbBackend};
 use sea_orm::{EntityTrait, QuerySelect, Statement};
 use smarttasks_model::{
-    ChangeId, Clock, DeliveryId, Event, EventData, EventId, EventType, TaskId, Timestamp,
-    WorkspaceId,
+    Actor, ChangeId, Clock, DeliveryId, Event, EventData, EventId, EventType, SessionId, TaskId,
+    TimeZone, Timestamp, UserId, WorkspaceId,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -293,4 +294,50 @@ async fn a_timer_moves_with_its_key_and_is_taken_once() {
         [timer(now + Duration::from_secs(60))]
     );
     assert!(take().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_new_password_ends_a_login_of_the_same_transaction() {
+    let directory = Directory::new();
+    let db = open(&directory.0).await;
+    let now = db.clock().now();
+    let (user, old, new) = (UserId::new(now), SessionId::new(now), SessionId::new(now));
+    let later = now + Duration::from_secs(60);
+    db.write(move |tx| {
+        Box::pin(async move {
+            let ann = NewUser {
+                id: user,
+                name: "Ann".to_owned(),
+                email: "ann@example.com".parse().unwrap(),
+                password_hash: "old".to_owned(),
+                timezone: TimeZone::default(),
+                starter_rules: Vec::new(),
+            };
+            let actor = Actor {
+                id: user,
+                name: ann.name.clone(),
+            };
+            users::register(tx, ann, &Cause::person(now, actor, None)).await
+        })
+    })
+    .await
+    .unwrap();
+    db.write(move |tx| {
+        Box::pin(async move {
+            assert!(users::has_password(tx, user, "old").await?);
+            sessions::create(tx, old, user, later).await?;
+            let changes = ProfileChanges {
+                password_hash: Some("new".to_owned()),
+                ..ProfileChanges::default()
+            };
+            users::update(tx, user, changes, None).await?;
+            assert!(!users::has_password(tx, user, "old").await?);
+            sessions::create(tx, new, user, later).await
+        })
+    })
+    .await
+    .unwrap();
+    let live = sessions::list_live(&db, user, now).await.unwrap();
+    let live: Vec<_> = live.iter().map(|session| session.id).collect();
+    assert_eq!(live, [new]);
 }

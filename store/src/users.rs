@@ -123,6 +123,16 @@ pub async fn find_for_login(db: &Db, email: &Email) -> Result<Option<(Account, S
         .transpose()
 }
 
+/// Whether the password of an account is still the one of this hash: another may have been set
+/// while it was verified.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn has_password(tx: &Tx, id: UserId, hash: &str) -> Result<bool> {
+    let row = users::Entity::find_by_id(id.0).one(tx.conn()).await?;
+    Ok(row.is_some_and(|row| row.password_hash == hash))
+}
+
 async fn find_row(conn: &impl ConnectionTrait, email: &Email) -> Result<Option<users::Model>> {
     let found = users::Entity::find()
         .filter(users::Column::EmailKey.eq(email.key()))

@@ -4,11 +4,11 @@ use crate::answer::{Answer, Versioned};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::etag::{IfMatch, IfNoneMatch};
-use crate::extract::ApiJson;
+use crate::extract::{ApiJson, present};
 use crate::once::Post;
 use crate::password::{NewPassword, Passwords};
 use crate::problem::{ApiError, Code};
-use crate::request::RequestContext;
+use crate::request::{ClientAddress, RequestContext};
 use axum::extract::State;
 use axum::response::Response;
 use secrecy::SecretString;
@@ -19,7 +19,8 @@ use smarttasks_model::{
 use smarttasks_rules::library;
 use smarttasks_store::rules::NewRule;
 use smarttasks_store::users::{self, Account, NewUser, ProfileChanges};
-use smarttasks_store::{Cause, Db, workspaces};
+use smarttasks_store::{Cause, Db, Error as StoreError, workspaces};
+use std::net::IpAddr;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -31,6 +32,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Longest name, in characters.
 const NAME: usize = 200;
+/// Where a wrong present password is told.
+const CURRENT_PASSWORD: &str = "/current_password";
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -226,14 +229,18 @@ async fn me(
     Ok(Versioned::new(view.version, view).unless(&known))
 }
 
+/// What may be changed; what is absent stays.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct UpdateMe {
     /// What you are called.
+    #[serde(default, deserialize_with = "present")]
     name: Option<String>,
     /// An IANA time zone.
+    #[serde(default, deserialize_with = "present")]
     timezone: Option<String>,
     /// A new password; needs the present one, and ends every login.
+    #[serde(default, deserialize_with = "present")]
     password: Option<String>,
     /// The present password.
     current_password: Option<String>,
@@ -245,30 +252,24 @@ struct UpdateMe {
 async fn update_me(
     State(app): State<App>,
     caller: Caller,
+    ClientAddress(address): ClientAddress,
     if_match: IfMatch,
     ApiJson(body): ApiJson<UpdateMe>,
 ) -> Result<Versioned<UserView>, ApiError> {
     let (id, expected) = (caller.actor.id, if_match.versions().map(<[i64]>::to_vec));
-    let mut changes = ProfileChanges {
-        name: body
-            .name
-            .map(|name| text_within("/name", &name, 1, NAME, &[]))
-            .transpose()?,
-        timezone: body
-            .timezone
-            .map(|zone| parse_at("/timezone", &zone))
-            .transpose()?,
-        password_hash: None,
-    };
-    if let Some(password) = body.password {
-        let password = NewPassword::parse("/password", &password)?;
-        check_password(&app, id, body.current_password).await?;
-        changes.password_hash = Some(app.passwords.hash(password).await?);
-    }
+    let (changes, present_hash) = parse_changes(&app, id, address, body).await?;
     let account = app
         .write(move |tx| {
             let (changes, expected) = (changes.clone(), expected.clone());
-            Box::pin(async move { users::update(tx, id, changes, expected.as_deref()).await })
+            let present_hash = present_hash.clone();
+            Box::pin(async move {
+                if let Some(hash) = present_hash
+                    && !users::has_password(tx, id, &hash).await?
+                {
+                    return Err(StoreError::Invalid(vec![wrong_password()]));
+                }
+                users::update(tx, id, changes, expected.as_deref()).await
+            })
         })
         .await?;
     app.sessions.forget();
@@ -277,16 +278,83 @@ async fn update_me(
     Ok(Versioned::new(view.version, view))
 }
 
-async fn check_password(app: &App, id: UserId, given: Option<String>) -> Result<(), ApiError> {
-    let account = users::get(&app.db, id).await?;
-    let found = users::find_for_login(&app.db, &account.user.email).await?;
+/// What is to change, and the hash of the present password if it was needed; says all that is
+/// wrong at once.
+async fn parse_changes(
+    app: &App,
+    id: UserId,
+    address: IpAddr,
+    body: UpdateMe,
+) -> Result<(ProfileChanges, Option<String>), ApiError> {
+    let name = body
+        .name
+        .map(|name| text_within("/name", &name, 1, NAME, &[]));
+    let timezone = body.timezone.map(|zone| parse_at("/timezone", &zone));
+    let password = body
+        .password
+        .map(|password| NewPassword::parse("/password", &password));
+    let present_hash = match &password {
+        Some(_) => Some(check_password(app, id, address, body.current_password).await?),
+        None => None,
+    };
+    match (
+        name.transpose(),
+        timezone.transpose(),
+        password.transpose(),
+        present_hash.transpose(),
+    ) {
+        (Ok(name), Ok(timezone), Ok(password), Ok(present_hash)) => {
+            let password_hash = match password {
+                Some(password) => Some(app.passwords.hash(password).await?),
+                None => None,
+            };
+            let changes = ProfileChanges {
+                name,
+                timezone,
+                password_hash,
+            };
+            Ok((changes, present_hash))
+        }
+        (name, timezone, password, present_hash) => {
+            let wrong = [
+                name.err(),
+                timezone.err(),
+                password.err(),
+                present_hash.err(),
+            ];
+            Err(ApiError::invalid(wrong.into_iter().flatten()))
+        }
+    }
+}
+
+/// The hash of the present password, if that is the one given. To guess it is counted like
+/// guessing at a login.
+async fn check_password(
+    app: &App,
+    id: UserId,
+    address: IpAddr,
+    given: Option<String>,
+) -> Result<Result<String, Invalid>, ApiError> {
+    let Some(given) = given else {
+        let detail = "is required with a new password";
+        return Ok(Err(Invalid::at(CURRENT_PASSWORD, detail)));
+    };
+    let email = users::get(&app.db, id).await?.user.email;
+    let attempt = app.logins.attempt(&email, address, app.now())?;
+    let found = users::find_for_login(&app.db, &email).await?;
     let hash = found.map(|(_, hash)| hash);
     let right = app
         .passwords
-        .verify(SecretString::from(given.unwrap_or_default()), hash)
+        .verify(SecretString::from(given), hash.clone())
         .await?;
-    if right {
-        return Ok(());
-    }
-    Err(Invalid::at("/current_password", "is not the present password").into())
+    let Some(hash) = hash.filter(|_| right) else {
+        attempt.wrong(app.now());
+        return Ok(Err(wrong_password()));
+    };
+    attempt.right();
+    Ok(Ok(hash))
+}
+
+fn wrong_password() -> Invalid {
+    Invalid::at(CURRENT_PASSWORD, "is not the present password")
 }

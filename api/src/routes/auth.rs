@@ -103,21 +103,29 @@ async fn log_in(app: &App, address: IpAddr, form: TokenRequest) -> Result<TokenR
     let email: Email = username.parse().map_err(|_| refused())?;
     let attempt = app.logins.attempt(&email, address, app.now())?;
     let (account, hash) = users::find_for_login(&app.db, &email).await?.unzip();
-    let right = app.passwords.verify(password, hash).await?;
-    let Some(account) = account.filter(|_| right) else {
+    let right = app.passwords.verify(password, hash.clone()).await?;
+    let Some((account, hash)) = account.zip(hash).filter(|_| right) else {
         attempt.wrong(app.now());
         return Err(refused());
     };
     attempt.right();
     let (session, user) = (SessionId::new(app.now()), account.user.id);
-    app.write(move |tx| {
-        Box::pin(async move {
-            let expires_at = tx.now() + IDLE;
-            sessions::create(tx, session, user, expires_at);
-            Ok(())
+    let begun = app
+        .write(move |tx| {
+            let hash = hash.clone();
+            Box::pin(async move {
+                let is_still_right = users::has_password(tx, user, &hash).await?;
+                if is_still_right {
+                    let expires_at = tx.now() + IDLE;
+                    sessions::create(tx, session, user, expires_at).await?;
+                }
+                Ok(is_still_right)
+            })
         })
-    })
-    .await?;
+        .await?;
+    if !begun {
+        return Err(refused());
+    }
     tokens(app, user, session, 0)
 }
 

@@ -63,7 +63,7 @@ impl From<Comment> for CommentView {
 
 /// Adds a remark to a task.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/comments", tag = "tasks",
-    params(("id" = Uuid, Path)), request_body = CreateComment,
+    params(("id" = Uuid, Path), OnlyWorkspace), request_body = CreateComment,
     responses((status = 201, body = CommentView)))]
 async fn create_comment(
     State(app): State<App>,

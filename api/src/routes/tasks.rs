@@ -273,7 +273,8 @@ async fn list_tasks(
 }
 
 /// A task.
-#[utoipa::path(get, path = "/api/v1/tasks/{id}", tag = "tasks", params(("id" = Uuid, Path)),
+#[utoipa::path(get, path = "/api/v1/tasks/{id}", tag = "tasks",
+    params(("id" = Uuid, Path), OnlyWorkspace),
     responses((status = 200, body = TaskSchema)))]
 async fn get_task(
     State(app): State<App>,
@@ -285,7 +286,7 @@ async fn get_task(
     Ok(Versioned::new(task.version, task.into()).unless(&known))
 }
 
-/// What may be changed; what is absent stays, `null` clears.
+/// What may be changed; what is absent stays, `null` clears all but title, status and priority.
 #[derive(utoipa::ToSchema)]
 #[schema(as = UpdateTask)]
 #[expect(dead_code, reason = "only its description matters")]
@@ -299,13 +300,14 @@ struct UpdateTaskSchema {
     tags: Option<Vec<String>>,
     #[schema(format = DateTime)]
     due_at: Option<String>,
-    /// Merged key by key; `null` removes one.
+    /// Merged key by key and into objects; `null` removes one.
     fields: Option<Map<String, Value>>,
     parent_id: Option<Uuid>,
 }
 
 /// Changes a task (JSON merge patch, RFC 7396).
-#[utoipa::path(patch, path = "/api/v1/tasks/{id}", tag = "tasks", params(("id" = Uuid, Path)),
+#[utoipa::path(patch, path = "/api/v1/tasks/{id}", tag = "tasks",
+    params(("id" = Uuid, Path), OnlyWorkspace),
     request_body(content = UpdateTaskSchema, content_type = "application/merge-patch+json"),
     responses((status = 200, body = TaskSchema)))]
 async fn update_task(
@@ -332,7 +334,7 @@ async fn update_task(
 
 /// Removes a task with its comments.
 #[utoipa::path(delete, path = "/api/v1/tasks/{id}", tag = "tasks",
-    params(("id" = Uuid, Path)), responses((status = 204)))]
+    params(("id" = Uuid, Path), OnlyWorkspace), responses((status = 204)))]
 async fn delete_task(
     State(app): State<App>,
     member: Member<Write>,

@@ -37,11 +37,15 @@ pub(super) fn register(engine: &mut Engine) {
 
 fn update(task: TaskHandle, changes: Map) -> Host<()> {
     evaluation::with(|e| {
-        let task_id = e.task_to_change(task, "task.update")?.id;
+        let before = e.task_to_change(task, "task.update")?;
         let changes: TaskChanges = fields(e, "task.update", changes)?;
         let changes = changes
             .checked()
             .map_err(|wrong| refused("task.update", &wrong))?;
+        changes
+            .fits(before)
+            .map_err(|wrong| refused("task.update", &[wrong]))?;
+        let task_id = before.id;
         e.act_on(task, Action::UpdateTask { task_id, changes })
     })
 }

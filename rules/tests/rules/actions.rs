@@ -182,9 +182,11 @@ fn task_update_records_checked_changes_and_later_reads_see_them() {
             due_at: Some(Some(at("2026-12-05T08:00:00Z"))),
             project: Some(None),
             assignee_id: Some(Some(world.ann.id)),
-            fields: json!({ "seats": 13, "customer": null })
-                .as_object()
-                .cloned(),
+            fields: Some(
+                json!({ "seats": 13, "customer": null })
+                    .as_object()
+                    .cloned()
+            ),
             tags: Some(vec!["a".to_owned(), "b".to_owned()]),
             title: Some("New".to_owned()),
             ..TaskChanges::default()

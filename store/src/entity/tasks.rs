@@ -11,6 +11,8 @@ pub struct Model {
     pub project: Option<String>,
     pub title: String,
     pub description: String,
+    /// Title and description without case, for searching.
+    pub search: String,
     pub status: String,
     pub priority: i16,
     pub creator_id: Uuid,

@@ -1,6 +1,6 @@
 //! Lists of tasks: filters, sorting and keyset pages.
 
-use super::row::rank;
+use super::row::{rank, without_case};
 use super::task_from_row;
 use crate::entity::tasks::{Column, Entity, Model};
 use crate::page::{Listed, Page, Position, SortKey};
@@ -199,16 +199,17 @@ fn condition(filter: &Filter, now: Timestamp) -> Condition {
 }
 
 /// The tag as it stands in the JSON array, quotes included, so that no other tag contains it.
+///
+/// `replace`, because it minds case, as `LIKE` does not everywhere.
 fn has_tag(tag: &str) -> SimpleExpr {
     let json = serde_json::Value::from(tag).to_string();
-    Expr::col(Column::Tags).cast_as("text").like(pattern(&json))
+    let tags = || Expr::col(Column::Tags).cast_as("text");
+    let without = Func::cust("replace").args([tags(), Expr::val(json), Expr::val("")]);
+    tags().ne(without)
 }
 
-fn contains(text: &str) -> Condition {
-    let pattern = || pattern(&text.to_lowercase());
-    Condition::any()
-        .add(Expr::expr(Func::lower(Expr::col(Column::Title))).like(pattern()))
-        .add(Expr::expr(Func::lower(Expr::col(Column::Description))).like(pattern()))
+fn contains(text: &str) -> SimpleExpr {
+    Expr::col(Column::Search).like(pattern(&without_case(text)))
 }
 
 fn pattern(text: &str) -> LikeExpr {

@@ -150,7 +150,8 @@ pub async fn expect_task(tx: &Tx, workspace: WorkspaceId, id: TaskId, pointer: &
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Changed`] when its version is none of `expected`;
-/// [`Error::Invalid`] when the assignee is no member or the parent no other task.
+/// [`Error::Invalid`] when the assignee is no member, the parent no other task or the custom
+/// fields grow too large.
 pub async fn update(
     tx: &mut Tx,
     workspace: WorkspaceId,
@@ -163,6 +164,9 @@ pub async fn update(
         .await?
         .ok_or(Error::NotFound("task"))?;
     expect_version(before.version, expected)?;
+    changes
+        .fits(&before)
+        .map_err(|wrong| Error::Invalid(vec![wrong]))?;
     let mut task = before.clone();
     let changed = changes.apply(&mut task, tx.now());
     if changed.is_empty() {

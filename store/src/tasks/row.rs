@@ -16,6 +16,21 @@ pub(crate) fn rank(priority: Priority) -> i16 {
     }
 }
 
+/// What a search looks in: both texts without case, kept because databases do not agree on what
+/// case is, and SQLite knows only that of ASCII.
+fn searchable(title: &str, description: &str) -> String {
+    without_case(&format!("{title}\n{description}"))
+}
+
+/// `text` so that what differs only in case becomes the same in every script: through upper
+/// case, because `ß`, `ς` and their like have no lower case of their own.
+pub(crate) fn without_case(text: &str) -> String {
+    text.to_uppercase()
+        .chars()
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
 pub(crate) fn task_to_row(task: &Task) -> Result<tasks::Model> {
     let unreadable = |error: serde_json::Error| Error::Unreadable("task", error.to_string());
     Ok(tasks::Model {
@@ -24,6 +39,7 @@ pub(crate) fn task_to_row(task: &Task) -> Result<tasks::Model> {
         project: task.project.clone(),
         title: task.title.clone(),
         description: task.description.clone(),
+        search: searchable(&task.title, &task.description),
         status: task.status.as_str().to_owned(),
         priority: rank(task.priority),
         creator_id: task.creator_id.0,
@@ -69,4 +85,22 @@ pub(crate) fn task_from_row(row: tasks::Model) -> Result<Task> {
         status_changed_at: at(row.status_changed_at),
         completed_at: row.completed_at.map(at),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_case;
+
+    #[test]
+    fn what_differs_only_in_case_becomes_the_same() {
+        for (one, other) in [
+            ("Renew", "rENEW"),
+            ("Über", "ÜBER"),
+            ("ΟΔΟΣ", "οδος"),
+            ("Straße", "STRASSE"),
+        ] {
+            assert_eq!(without_case(one), without_case(other));
+        }
+        assert_ne!(without_case("a"), without_case("ä"));
+    }
 }

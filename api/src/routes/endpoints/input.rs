@@ -1,8 +1,9 @@
 //! What is sent to make or change an endpoint, checked.
 
+use crate::extract::present;
 use crate::problem::ApiError;
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use smarttasks_model::{
     EndpointId, EventPattern, HeaderSet, Invalid, SigningSecret, WebhookUrl, WorkspaceId,
     text_within,
@@ -62,11 +63,13 @@ impl CreateEndpoint {
     }
 }
 
-/// What may be changed; what is absent stays, `null` clears.
+/// What may be changed; what is absent stays, `null` clears event types and headers.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateEndpoint {
+    #[serde(default, deserialize_with = "present")]
     name: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     url: Option<String>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Vec<String>>)]
@@ -76,14 +79,8 @@ pub(super) struct UpdateEndpoint {
     #[schema(value_type = Option<BTreeMap<String, Option<String>>>)]
     headers: Option<Option<BTreeMap<String, Option<String>>>>,
     /// To enable it forgets why the system disabled it.
+    #[serde(default, deserialize_with = "present")]
     enabled: Option<bool>,
-}
-
-/// Tells `null` (clear) from absent (leave).
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 impl UpdateEndpoint {
