@@ -108,7 +108,11 @@ fn fields(schema: &Value, described: &Value) -> BTreeSet<String> {
         None => schema,
     };
     let properties = schema["properties"].as_object();
-    properties.into_iter().flatten().map(|(name, _)| name.clone()).collect()
+    properties
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 /// Where nobody listens.
@@ -289,7 +293,10 @@ async fn a_cursor_of_somebody_else_is_refused() {
         if !route.is_list() {
             continue;
         }
-        let first = ann.client.get(&format!("{}?limit=1", ann.path(&route))).await;
+        let first = ann
+            .client
+            .get(&format!("{}?limit=1", ann.path(&route)))
+            .await;
         let name = route.name();
         let cursor = first.body["next_cursor"].as_str();
         let cursor = cursor.unwrap_or_else(|| panic!("{name} has but one row"));

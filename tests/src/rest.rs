@@ -161,7 +161,11 @@ async fn a_body_of_another_kind_or_of_three_megabytes_is_refused() {
         &[("content-type", MERGE_PATCH)],
     ] {
         let refused = send_as(&app, &ann, ("POST", TASKS), headers, body.clone()).await;
-        assert_eq!(refused.refused(415), "unsupported_media_type", "{headers:?}");
+        assert_eq!(
+            refused.refused(415),
+            "unsupported_media_type",
+            "{headers:?}"
+        );
     }
     let large = json!({ "title": "x", "description": "d".repeat(3_000_000) });
     assert_eq!(
@@ -256,7 +260,10 @@ async fn every_list_refuses_a_page_that_cannot_be() {
             assert_eq!(refused.pointers(), [pointer], "{path}?{query}");
         }
         assert_eq!(ann.client.list(&format!("{path}?limit=1")).await.len(), 1);
-        assert_eq!(ann.client.get(&format!("{path}?limit=250")).await.status, 200);
+        assert_eq!(
+            ann.client.get(&format!("{path}?limit=250")).await.status,
+            200
+        );
     }
     app.settle().await;
 }
@@ -275,7 +282,9 @@ async fn a_cursor_serves_the_list_and_order_that_it_came_from() {
         assert_eq!(refused.refused(422), "invalid_cursor", "{path}");
     }
     let broken = &cursor[..cursor.len() - 4];
-    let refused = ann.get(&format!("{TASKS}?sort=title&cursor={broken}")).await;
+    let refused = ann
+        .get(&format!("{TASKS}?sort=title&cursor={broken}"))
+        .await;
     assert_eq!(refused.refused(422), "invalid_cursor");
 }
 
@@ -339,7 +348,11 @@ async fn a_change_to_what_has_changed_since_is_refused() {
         for stale in ["\"v99\"", "nonsense", "", &weak] {
             let refused = ask(stale).await;
             let name = route.name();
-            assert_eq!(refused.refused(412), "precondition_failed", "{name} {stale}");
+            assert_eq!(
+                refused.refused(412),
+                "precondition_failed",
+                "{name} {stale}"
+            );
         }
         assert_eq!(ann.client.get(&path).await.body, before.body);
         let seen = format!("\"v99\", {tag}");
@@ -496,7 +509,10 @@ async fn a_key_is_good_for_one_request_of_one_person_for_a_day() {
     let again = post_once(&ann, TASKS, "k", task.clone()).await;
     assert!(is_replayed(&again));
     assert_eq!(again.body, first.body);
-    for body in [json!({ "title": "Other" }), json!({ "title": "Pay invoice", "tags": [] })] {
+    for body in [
+        json!({ "title": "Other" }),
+        json!({ "title": "Pay invoice", "tags": [] }),
+    ] {
         let refused = post_once(&ann, TASKS, "k", body).await;
         assert_eq!(refused.refused(422), "idempotency_key_reused");
     }
@@ -510,7 +526,9 @@ async fn a_key_is_good_for_one_request_of_one_person_for_a_day() {
 
     app.pass(hours(24) - seconds(1)).await;
     let ann = app.log_in("ann@example.com").await;
-    assert!(is_replayed(&post_once(&ann, TASKS, "k", task.clone()).await));
+    assert!(is_replayed(
+        &post_once(&ann, TASKS, "k", task.clone()).await
+    ));
     app.pass(seconds(1)).await;
     let new = post_once(&ann, TASKS, "k", task).await;
     assert_eq!((new.status.as_u16(), is_replayed(&new)), (201, false));
@@ -638,7 +656,9 @@ async fn every_order_visits_every_task_once() {
     }
     assert_eq!(ann.list("/api/v1/tasks?limit=250").await.len(), 120);
     assert_eq!(ann.list(TASKS).await.len(), 50);
-    let newest = ann.list(&format!("{TASKS}?sort=-created_at&limit=250")).await;
+    let newest = ann
+        .list(&format!("{TASKS}?sort=-created_at&limit=250"))
+        .await;
     assert_eq!(ann.list(&format!("{TASKS}?limit=250")).await, newest);
 }
 
@@ -656,7 +676,8 @@ async fn a_walk_keeps_its_filters_and_minds_nobody_who_comes_or_goes() {
     assert_eq!(titles(seen), ["10", "12", "14", "16"]);
     assert_eq!(ann.delete(&path_of(&seen[0])).await.status, 204);
     assert_eq!(ann.delete(&path_of(&seen[3])).await.status, 204);
-    ann.create_task(json!({ "title": "09", "project": "a&b" })).await;
+    ann.create_task(json!({ "title": "09", "project": "a&b" }))
+        .await;
     let next = first.header("link").unwrap().to_owned();
     let next = next.trim_start_matches('<').split('>').next().unwrap();
     assert_eq!(titles(&ann.list(next).await), ["18", "20", "22", "24"]);
@@ -770,7 +791,8 @@ async fn every_answer_carries_the_id_that_the_request_came_with() {
 #[tokio::test]
 async fn a_trace_goes_on_in_the_events_that_a_request_causes() {
     let (app, ann) = app_and_ann().await;
-    ann.create_rule("tag", "task.created", "task.tag(\"seen\");").await;
+    ann.create_rule("tag", "task.created", "task.tag(\"seen\");")
+        .await;
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let body = json!({ "title": "x" });
     let headers = [("traceparent", trace)];
@@ -801,7 +823,10 @@ async fn whoever_asks_too_often_is_told_when_to_come_back() {
         let read = ann.get(TASKS).await;
         assert_eq!(read.status, 200);
         let limit = read.header("ratelimit").unwrap();
-        assert!(limit.contains(&format!("\"principal\";r={left};")), "{limit}");
+        assert!(
+            limit.contains(&format!("\"principal\";r={left};")),
+            "{limit}"
+        );
         let policy = read.header("ratelimit-policy").unwrap();
         assert!(policy.contains("\"principal\";q=5;w=60"), "{policy}");
     }
@@ -810,7 +835,11 @@ async fn whoever_asks_too_often_is_told_when_to_come_back() {
     let limit = refused.header("ratelimit").unwrap();
     assert!(limit.contains("\"principal\";r=0;"), "{limit}");
     let wait = refused.header("retry-after").unwrap().parse().unwrap();
-    assert_eq!(bob.get(TASKS).await.status, 200, "one does not pay for another");
+    assert_eq!(
+        bob.get(TASKS).await.status,
+        200,
+        "one does not pay for another"
+    );
 
     app.pass(seconds(wait)).await;
     assert!(ann.list(TASKS).await.is_empty());
