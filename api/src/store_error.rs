@@ -42,7 +42,9 @@ impl From<Error> for ApiError {
                 tracing::warn!(error = %Told(&error), "the database is not available");
                 Self::unavailable("The database does not answer.", Duration::from_secs(1))
             }
-            Error::Unreadable(..) | Error::Database(_) => Self::internal(error),
+            Error::NotAlone | Error::Panicked | Error::Unreadable(..) | Error::Database(_) => {
+                Self::internal(error)
+            }
         }
     }
 }

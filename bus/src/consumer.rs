@@ -1,10 +1,12 @@
 //! Consumers: batches, and what happens to a message that fails.
 
 use crate::InProcess;
+use futures_util::FutureExt;
 use smarttasks_model::{Message, Timestamp};
 use smarttasks_store::{Outgoing, Queue, Tx, outbox};
 use std::future::Future;
 use std::ops::Deref;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -147,7 +149,7 @@ async fn try_until_available<H: Handler>(
     });
     let batch = Batch(readable.collect());
     loop {
-        match handler.handle(batch.clone()).await {
+        match caught(handler.handle(batch.clone())).await {
             Err(HandlerError::Unavailable(reason)) if !stop.is_cancelled() => {
                 tracing::warn!(reason, "a batch has to wait");
                 tokio::time::sleep(UNAVAILABLE_DELAY).await;
@@ -157,6 +159,14 @@ async fn try_until_available<H: Handler>(
             outcome => return outcome,
         }
     }
+}
+
+/// A mistake of ours fails the message that met it, not the consumer.
+async fn caught(
+    handling: impl Future<Output = Result<(), HandlerError>>,
+) -> Result<(), HandlerError> {
+    let outcome = AssertUnwindSafe(handling).catch_unwind().await;
+    outcome.unwrap_or_else(|_| Err(HandlerError::Failed("its consumer panicked".to_owned())))
 }
 
 async fn bury_unreadable(bus: &InProcess, taken: Vec<Delivered>) -> Vec<Delivered> {
@@ -205,15 +215,17 @@ async fn bury(bus: &InProcess, row: i64, reason: &str) {
         reason,
         "a message goes to the dead letters"
     );
-    let reason = reason.to_owned();
-    let buried = bus
-        .db()
-        .write(move |tx| {
-            let reason = reason.clone();
-            Box::pin(async move { outbox::bury(tx, row, &reason).await })
-        })
-        .await;
-    if let Err(error) = buried {
-        tracing::error!(message.row = row, %error, "a message could not be buried");
+    loop {
+        let reason = reason.to_owned();
+        let buried = bus
+            .db()
+            .write(move |tx| {
+                let reason = reason.clone();
+                Box::pin(async move { outbox::bury(tx, row, &reason).await })
+            })
+            .await;
+        let Err(error) = buried else { return };
+        tracing::error!(message.row = row, %error, "a message could not be buried; trying again");
+        tokio::time::sleep(UNAVAILABLE_DELAY).await;
     }
 }

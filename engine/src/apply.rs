@@ -56,21 +56,48 @@ async fn write(tx: &mut Tx, plan: &Plan, batch: &Batch) -> Result<()> {
     runs::count(tx, counts).await
 }
 
-/// Does what a run asks for, all of it or, when something in it cannot be done, none.
+/// Does what a run asks for, all of it or, when something in it cannot be done, none: one run
+/// must not be able to fail the messages of others.
 async fn perform(tx: &mut Tx, planned: &PlannedRun) -> Result<Run> {
-    let mut run = planned.run.clone();
-    if let Some(error) = refused(tx, planned).await? {
-        run.status = RunStatus::Failed;
-        run.error = Some(error);
-        run.actions.clear();
-        return Ok(run);
+    let changes = |step: &Step| matches!(step, Step::Do(_));
+    let done = if planned.steps.iter().any(changes) {
+        let planned = planned.clone();
+        tx.nested(|tx| Box::pin(async move { take_steps(tx, &planned).await }))
+            .await
+    } else {
+        take_steps(tx, planned).await
+    };
+    match done {
+        Err(Error::Invalid(wrong)) => {
+            let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+            Ok(failed(&planned.run, told.join("; ")))
+        }
+        Err(Error::Conflict(conflict)) => Ok(failed(&planned.run, conflict.to_string())),
+        done => done,
     }
+}
+
+fn failed(run: &Run, message: String) -> Run {
+    Run {
+        status: RunStatus::Failed,
+        error: Some(RunError {
+            message,
+            line: None,
+            column: None,
+        }),
+        actions: Vec::new(),
+        ..run.clone()
+    }
+}
+
+async fn take_steps(tx: &mut Tx, planned: &PlannedRun) -> Result<Run> {
+    let mut run = planned.run.clone();
     let cause = cause_of(planned);
     for (number, step) in planned.steps.iter().enumerate() {
         match step {
             Step::Suppressed(_) => {}
             Step::Notify(notification) => {
-                tx.publish(Message::Notification(notification.clone()))?
+                tx.publish(Message::Notification(notification.clone()))?;
             }
             Step::Do(action) => {
                 let done = act(tx, planned, number, action, &cause).await;
@@ -101,40 +128,6 @@ fn cause_of(planned: &PlannedRun) -> Cause {
         depth: planned.event.depth.saturating_add(1),
         traceparent: run.traceparent,
     }
-}
-
-/// What makes a run's changes impossible, found before the first of them is made.
-async fn refused(tx: &Tx, planned: &PlannedRun) -> Result<Option<RunError>> {
-    for step in &planned.steps {
-        let Step::Do(action) = step else { continue };
-        let changes = match action {
-            Action::UpdateTask { changes, .. } => changes.clone(),
-            Action::AssignTask { user_id, .. } => smarttasks_model::TaskChanges {
-                assignee_id: Some(*user_id),
-                ..Default::default()
-            },
-            Action::CreateTask { task, .. } => smarttasks_model::TaskChanges {
-                assignee_id: Some(task.assignee_id),
-                parent_id: Some(task.parent_id),
-                ..Default::default()
-            },
-            _ => continue,
-        };
-        match tasks::check(tx, planned.run.workspace_id, &changes).await {
-            Ok(()) => {}
-            Err(Error::Invalid(wrong)) => {
-                let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
-                let message = format!("{}: {}", action.name(), told.join("; "));
-                return Ok(Some(RunError {
-                    message,
-                    line: None,
-                    column: None,
-                }));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
 }
 
 fn act<'a>(

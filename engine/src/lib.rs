@@ -57,7 +57,7 @@ impl Engine {
         });
         outcomes
             .await
-            .map_err(|_| HandlerError::Unavailable("an evaluation was lost".to_owned()))
+            .map_err(|_| HandlerError::Failed("an evaluation was lost".to_owned()))
     }
 }
 

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use smarttasks_bus::HandlerError;
 use smarttasks_model::{
     Content, Event, EventData, Notification, NotificationId, RunId, RunStatus, Task, TaskId,
-    Timestamp, User, UserId, WebhookTarget, WorkspaceId,
+    Timestamp, WebhookTarget, WorkspaceId,
 };
 use smarttasks_rules::{Action, Inputs, Outcome, Program, WorkspaceFacts};
 use smarttasks_store::runs::{ActionRecord, Run, RunError};
-use smarttasks_store::{Db, tasks, users};
+use smarttasks_store::{Db, tasks};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -49,7 +49,6 @@ pub(crate) fn candidates(events: &[Arc<Event>], rule_sets: &RuleSets) -> Vec<Can
 pub(crate) struct Context {
     now: Timestamp,
     tasks: HashMap<TaskId, Arc<Task>>,
-    users: Arc<HashMap<UserId, User>>,
 }
 
 impl Context {
@@ -64,29 +63,9 @@ impl Context {
             .into_iter()
             .map(|(id, task)| (id, Arc::new(task)))
             .collect();
-        let mut people = HashSet::new();
-        for candidate in candidates {
-            let event = &candidate.event;
-            people.extend(event.actor_id);
-            let loaded = event
-                .task_id
-                .and_then(|id| tasks.get(&id))
-                .map(|task| &**task);
-            for task in event
-                .task()
-                .into_iter()
-                .chain(event.previous())
-                .chain(loaded)
-            {
-                people.insert(task.creator_id);
-                people.extend(task.assignee_id);
-            }
-        }
-        let users = Arc::new(users::by_ids(db, people).await?);
         Ok(Self {
             now: db.clock().now(),
             tasks,
-            users,
         })
     }
 
@@ -133,7 +112,7 @@ impl Context {
             rule: Arc::clone(&run.rule.facts),
             event: Arc::clone(&run.event),
             task,
-            users: Arc::clone(&self.users),
+            users: Arc::clone(&run.rule_set.members),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use quick_cache::sync::Cache;
 use smarttasks_bus::HandlerError;
-use smarttasks_model::{EventPattern, EventType, RuleId, Trigger, WorkspaceId};
+use smarttasks_model::{EventPattern, EventType, RuleId, Trigger, User, UserId, WorkspaceId};
 use smarttasks_rules::{Diagnostic, Pool, Program, RuleFacts, WorkspaceFacts};
 use smarttasks_store::endpoints::{self, Endpoint};
 use smarttasks_store::rules::{self, Rule};
@@ -35,6 +35,8 @@ pub(crate) struct RuleSet {
     rules: Vec<Arc<LoadedRule>>,
     by_id: HashMap<RuleId, Arc<LoadedRule>>,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
+    /// The members: the only people whom its scripts see.
+    pub(crate) members: Arc<HashMap<UserId, User>>,
 }
 
 impl RuleSet {
@@ -106,7 +108,8 @@ impl RuleSets {
     ) -> Result<Vec<(WorkspaceId, Arc<RuleSet>)>, HandlerError> {
         let ids: Vec<WorkspaceId> = workspaces.iter().map(|workspace| workspace.id).collect();
         let rules = rules::enabled(&self.db, ids.iter().copied()).await?;
-        let endpoints = endpoints::of_workspaces(&self.db, ids).await?;
+        let endpoints = endpoints::of_workspaces(&self.db, ids.iter().copied()).await?;
+        let mut members = workspaces::members_of(&self.db, ids).await?;
         let rules = self.compile(rules).await?;
         let mut rules_of: HashMap<WorkspaceId, Vec<Arc<LoadedRule>>> = HashMap::new();
         for (workspace, rule) in rules {
@@ -124,9 +127,10 @@ impl RuleSets {
             .map(|workspace| {
                 let rules = rules_of.remove(&workspace.id).unwrap_or_default();
                 let endpoints = endpoints_of.remove(&workspace.id).unwrap_or_default();
+                let members = members.remove(&workspace.id).unwrap_or_default();
                 (
                     workspace.id,
-                    Arc::new(rule_set(workspace, rules, endpoints)),
+                    Arc::new(rule_set(workspace, rules, endpoints, members)),
                 )
             })
             .collect())
@@ -147,7 +151,7 @@ impl RuleSets {
         });
         compiled
             .await
-            .map_err(|_| HandlerError::Unavailable("a compilation was lost".to_owned()))
+            .map_err(|_| HandlerError::Failed("a compilation was lost".to_owned()))
     }
 }
 
@@ -155,6 +159,7 @@ fn rule_set(
     workspace: Workspace,
     rules: Vec<Arc<LoadedRule>>,
     endpoints: Vec<Arc<Endpoint>>,
+    members: HashMap<UserId, User>,
 ) -> RuleSet {
     let by_id = rules
         .iter()
@@ -171,6 +176,7 @@ fn rule_set(
         rules,
         by_id,
         endpoints,
+        members: Arc::new(members),
     }
 }
 

@@ -8,8 +8,7 @@ use crate::recorder::{self, Recorder};
 use crate::webhook::{self, WebhookSender};
 use smarttasks_bus::{Batch, Handler, HandlerError};
 use smarttasks_model::{
-    Content, DeliveryId, Email, Message, Notification, Recipient, Timestamp, WebhookTarget,
-    WorkspaceId,
+    Content, DeliveryId, Email, Message, Notification, Timestamp, WebhookTarget, WorkspaceId,
 };
 use smarttasks_store::deliveries::{self, Delivery, Status};
 use smarttasks_store::{Db, Due, Queue, Result, Timer, Tx, workspaces};
@@ -18,8 +17,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// After this long a delivery that nobody has reported on is taken up again. Longer than an
-/// attempt and its wait for a turn take.
+/// After this long a delivery that nobody has reported on is taken up again, unless this process
+/// is still at it.
 const RECOVERY: Duration = Duration::from_secs(120);
 /// The time over which mails to people who are no members are counted.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -76,29 +75,47 @@ impl Handler for Notifier {
     const QUEUE: Queue = Queue::Notifications;
 
     async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
+        // What is being sent already is left to whoever sends it; what is claimed here cannot be
+        // finished by another between our reading and our sending it.
+        let claim = self.dispatcher.claim(batch.messages().filter_map(due));
         let external_per_hour = u64::from(self.settings.external_per_hour);
+        let claimed = claim.ids();
         let accepted = self
             .db
             .write(move |tx| {
-                let batch = batch.clone();
-                Box::pin(async move { accept(tx, &batch, external_per_hour).await })
+                let (batch, claimed) = (batch.clone(), claimed.clone());
+                Box::pin(async move { accept(tx, &batch, claimed, external_per_hour).await })
             })
             .await?;
-        self.dispatcher.dispatch(accepted).await?;
+        self.dispatcher.dispatch(accepted, claim).await?;
         Ok(())
     }
 }
 
+fn due(message: &Message) -> Option<DeliveryId> {
+    match message {
+        Message::Delivery(id) => Some(*id),
+        Message::Notification(_) | Message::Event(_) => None,
+    }
+}
+
 /// Commits what the batch asks for, and returns what is to be sent now.
-async fn accept(tx: &mut Tx, batch: &Batch, external_per_hour: u64) -> Result<Vec<Delivery>> {
+async fn accept(
+    tx: &mut Tx,
+    batch: &Batch,
+    claimed: Vec<DeliveryId>,
+    external_per_hour: u64,
+) -> Result<Vec<Delivery>> {
     batch.settle(tx);
     let mut new = Vec::new();
-    let mut due = Vec::new();
     for message in batch.messages() {
         match message {
             Message::Notification(notification) => new.extend(deliveries_of(notification)),
-            Message::Delivery(id) => due.push(*id),
-            Message::Event(_) => {}
+            // It is being sent, but its timer is gone: should its sender die, another brings it back.
+            Message::Delivery(id) if !claimed.contains(id) => {
+                tx.schedule(recovery(*id, tx.now()));
+            }
+            Message::Delivery(_) | Message::Event(_) => {}
         }
     }
     let existing = deliveries::existing(tx, new.iter().map(|delivery| delivery.id)).await?;
@@ -109,17 +126,19 @@ async fn accept(tx: &mut Tx, batch: &Batch, external_per_hour: u64) -> Result<Ve
         deliveries::insert(tx, delivery)?;
     }
     new.retain(|delivery| delivery.status == Status::Pending);
-    new.extend(deliveries::pending(tx, due).await?);
+    new.extend(deliveries::pending(tx, claimed).await?);
     for delivery in &new {
-        tx.schedule(Timer {
-            fire_at: tx.now() + RECOVERY,
-            workspace_id: Some(delivery.workspace_id),
-            due: Due::DeliveryRecovery {
-                delivery_id: delivery.id,
-            },
-        });
+        tx.schedule(recovery(delivery.id, tx.now()));
     }
     Ok(new)
+}
+
+fn recovery(delivery_id: DeliveryId, now: Timestamp) -> Timer {
+    Timer {
+        fire_at: now + RECOVERY,
+        workspace_id: None,
+        due: Due::DeliveryRecovery { delivery_id },
+    }
 }
 
 fn deliveries_of(notification: &Notification) -> Vec<Delivery> {
@@ -140,7 +159,8 @@ fn deliveries_of(notification: &Notification) -> Vec<Delivery> {
                 };
                 let address = to.email.as_str().to_owned();
                 let mut delivery = delivery(notification, &to.email.key(), address, content);
-                delivery.external = is_external(to);
+                // Until its address is known to be a member's.
+                delivery.external = true;
                 delivery
             })
             .collect(),
@@ -162,10 +182,6 @@ fn deliveries_of(notification: &Notification) -> Vec<Delivery> {
             vec![delivery]
         }
     }
-}
-
-fn is_external(to: &Recipient) -> bool {
-    to.user_id.is_none()
 }
 
 fn delivery(
@@ -210,8 +226,10 @@ async fn suppress_external(tx: &Tx, new: &mut [Delivery], per_hour: u64) -> Resu
     }
     for (workspace, addresses) in addresses {
         let members = workspaces::member_emails(tx, workspace, &addresses).await?;
-        let since = tx.now() - HOUR;
-        let mut sent = deliveries::count_external(tx, workspace, since).await?;
+        let mut sent = match addresses.iter().all(|email| members.contains(&email.key())) {
+            true => 0,
+            false => deliveries::count_external(tx, workspace, tx.now() - HOUR).await?,
+        };
         let of_workspace = new
             .iter_mut()
             .filter(|delivery| delivery.external && delivery.workspace_id == workspace);

@@ -9,24 +9,30 @@ use crate::email::{Mail, Mailer};
 use crate::ladder;
 use crate::outcome::{Attempt, SendError};
 use crate::webhook::{WebhookRequest, WebhookSender};
+use futures_util::FutureExt;
 use smarttasks_model::{DeliveryId, Recipient, SigningSecret, Timestamp, WebhookUrl, WorkspaceId};
 use smarttasks_store::deliveries::{self, Content, Delivery, Outcome, Report};
 use smarttasks_store::endpoints::{self, Endpoint};
 use smarttasks_store::{Db, Result, workspaces};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
-/// Mails under way at once.
-const MAILS: usize = 8;
+/// Mails of one workspace under way at once.
+const MAILS: usize = 4;
 /// Deliveries of one lane in memory; further ones are put off.
 const LANE: usize = 1000;
 /// Deliveries in memory altogether; further ones are put off.
 const MEMORY: usize = 10_000;
 /// By how long.
 const PUT_OFF: Duration = Duration::from_secs(5);
+/// After waiting this long for its turn, a delivery looks anew where it goes.
+const STALE: Duration = Duration::from_secs(5);
+/// After this long without an end a delivery is given up: longer than the whole ladder takes.
+const GIVEN_UP: Duration = Duration::from_secs(36 * 3600);
 
 /// Sends; cheap to clone.
 #[derive(Clone)]
@@ -50,7 +56,7 @@ struct State {
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Lane {
-    Mail,
+    Mail(WorkspaceId),
     Webhook(BreakerKey),
 }
 
@@ -103,16 +109,32 @@ impl Dispatcher {
         }
     }
 
-    /// Starts to send; returns at once.
-    pub(crate) async fn dispatch(&self, accepted: Vec<Delivery>) -> Result<()> {
+    /// Claims these deliveries, but for those that are being sent already.
+    pub(crate) fn claim(&self, ids: impl IntoIterator<Item = DeliveryId>) -> Claim {
+        let mut state = self.0.state();
+        let ids = ids
+            .into_iter()
+            .filter(|id| state.in_flight.insert(*id))
+            .collect();
+        drop(state);
+        Claim {
+            dispatcher: self.clone(),
+            ids,
+        }
+    }
+
+    /// Starts to send; returns at once. What is claimed and not accepted is let go.
+    pub(crate) async fn dispatch(&self, accepted: Vec<Delivery>, mut claim: Claim) -> Result<()> {
         let targets = self.targets(&accepted).await?;
+        let now = self.0.db.clock().now();
         for delivery in accepted {
-            if !self.0.state().in_flight.insert(delivery.id) {
+            let claimed = claim.ids.remove(&delivery.id);
+            if !claimed && !self.0.state().in_flight.insert(delivery.id) {
                 continue;
             }
-            let job = targets.job(&delivery, self.0.db.clock().now());
-            let this = Self(Arc::clone(&self.0));
-            tokio::spawn(async move { this.send(Arc::new(delivery), job).await });
+            let job = targets.job(&delivery, now);
+            let this = self.clone();
+            tokio::spawn(async move { this.send(Arc::new(delivery), job, now).await });
         }
         Ok(())
     }
@@ -130,8 +152,13 @@ impl Dispatcher {
         }
     }
 
-    async fn send(self, delivery: Arc<Delivery>, job: Job) {
-        let (report, endpoint_is_gone) = self.0.turn(&delivery, job).await;
+    async fn send(self, delivery: Arc<Delivery>, job: Job, prepared_at: Timestamp) {
+        let turn = AssertUnwindSafe(self.0.turn(&delivery, job, prepared_at))
+            .catch_unwind()
+            .await;
+        // A mistake of ours is one failed turn, and not a delivery that is never heard of again.
+        let (report, endpoint_is_gone) =
+            turn.unwrap_or_else(|_| (self.0.put_off(&delivery, self.0.now() + PUT_OFF), false));
         let sent = Sent {
             report,
             delivery,
@@ -148,35 +175,38 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn turn(&self, delivery: &Delivery, job: Job) -> (Report, bool) {
+    async fn turn(
+        &self,
+        delivery: &Delivery,
+        mut job: Job,
+        prepared_at: Timestamp,
+    ) -> (Report, bool) {
         let lane = match &job {
-            Job::Mail(_) => Lane::Mail,
+            Job::Mail(_) => Lane::Mail(delivery.workspace_id),
             Job::Webhook(_, key) => Lane::Webhook(key.clone()),
-            Job::Impossible(reason) => {
-                let outcome = Outcome::Failed(reason.clone());
-                return (
-                    Report {
-                        delivery_id: delivery.id,
-                        attempt: None,
-                        outcome,
-                    },
-                    false,
-                );
-            }
+            Job::Impossible(reason) => return (impossible(delivery, reason.clone()), false),
         };
-        let Some(turns) = self.enter(&lane) else {
+        let Some(place) = self.enter(lane) else {
             return (self.put_off(delivery, self.now() + PUT_OFF), false);
         };
         // Closed by nobody, so waiting for them cannot fail.
-        let _turn = turns.acquire().await;
+        let _turn = place.turns.acquire().await;
         let _hand = self.hands.acquire().await;
-        let answer = match job {
+        if self.now().since(prepared_at) > STALE {
+            // The endpoint may have been changed, disabled or deleted meanwhile.
+            match Targets::load(&self.db, std::slice::from_ref(delivery)).await {
+                Ok(targets) => job = targets.job(delivery, self.now()),
+                Err(error) => {
+                    tracing::warn!(%error, "an endpoint cannot be read; putting its delivery off");
+                    return (self.put_off(delivery, self.now() + PUT_OFF), false);
+                }
+            }
+        }
+        match job {
             Job::Mail(mail) => self.mail(delivery, &mail).await,
             Job::Webhook(request, key) => self.webhook(delivery, *request, &key).await,
-            Job::Impossible(_) => (self.put_off(delivery, self.now() + PUT_OFF), false),
-        };
-        self.leave(&lane);
-        answer
+            Job::Impossible(reason) => (impossible(delivery, reason), false),
+        }
     }
 
     async fn mail(&self, delivery: &Delivery, mail: &Mail) -> (Report, bool) {
@@ -255,10 +285,16 @@ impl Inner {
 
     fn put_off(&self, delivery: &Delivery, until: Timestamp) -> Report {
         metrics::counter!("smarttasks_deliveries_put_off_total").increment(1);
+        let outcome = match self.now().since(delivery.created_at) > GIVEN_UP {
+            true => Outcome::Failed(
+                "given up: its receiver has not answered for a day and a half".to_owned(),
+            ),
+            false => Outcome::Retry(until),
+        };
         Report {
             delivery_id: delivery.id,
             attempt: None,
-            outcome: Outcome::Retry(until),
+            outcome,
         }
     }
 
@@ -266,13 +302,13 @@ impl Inner {
         self.db.clock().now()
     }
 
-    fn enter(&self, lane: &Lane) -> Option<Arc<Semaphore>> {
+    fn enter(&self, lane: Lane) -> Option<Place<'_>> {
         let mut state = self.state();
         if state.in_flight.len() > MEMORY {
             return None;
         }
         let width = match lane {
-            Lane::Mail => MAILS,
+            Lane::Mail(_) => MAILS,
             Lane::Webhook(_) => CONCURRENCY as usize,
         };
         let (turns, inside) = state
@@ -283,17 +319,57 @@ impl Inner {
             return None;
         }
         *inside += 1;
-        Some(Arc::clone(turns))
+        let turns = Arc::clone(turns);
+        Some(Place {
+            inner: self,
+            lane,
+            turns,
+        })
     }
+}
 
-    fn leave(&self, lane: &Lane) {
-        let mut state = self.state();
-        if let Some((_, inside)) = state.lanes.get_mut(lane) {
+fn impossible(delivery: &Delivery, reason: String) -> Report {
+    Report {
+        delivery_id: delivery.id,
+        attempt: None,
+        outcome: Outcome::Failed(reason),
+    }
+}
+
+/// A place in a lane, given back however the turn ends.
+struct Place<'a> {
+    inner: &'a Inner,
+    lane: Lane,
+    turns: Arc<Semaphore>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.inner.state();
+        if let Some((_, inside)) = state.lanes.get_mut(&self.lane) {
             *inside -= 1;
             if *inside == 0 {
-                state.lanes.remove(lane);
+                state.lanes.remove(&self.lane);
             }
         }
+    }
+}
+
+/// Deliveries that nobody else may send, until they are dispatched or this is dropped.
+pub(crate) struct Claim {
+    dispatcher: Dispatcher,
+    ids: HashSet<DeliveryId>,
+}
+
+impl Claim {
+    pub(crate) fn ids(&self) -> Vec<DeliveryId> {
+        self.ids.iter().copied().collect()
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.dispatcher.recorded(self.ids.drain());
     }
 }
 
@@ -375,7 +451,8 @@ impl Targets {
                 .map_err(|error| format!("{error}"))?;
             let secret = self.secrets.get(&delivery.workspace_id).cloned();
             return Ok(Target {
-                key: BreakerKey::Url(delivery.workspace_id, url.clone()),
+                // By host: another path of it is the same receiver.
+                key: BreakerKey::Url(delivery.workspace_id, origin(&url)),
                 url,
                 headers: Default::default(),
                 secret: secret.ok_or_else(|| "the workspace is gone".to_owned())?,
@@ -408,4 +485,12 @@ struct Target {
     secret: SigningSecret,
     retiring: Vec<SigningSecret>,
     key: BreakerKey,
+}
+
+fn origin(url: &WebhookUrl) -> WebhookUrl {
+    url.as_url()
+        .join("/")
+        .ok()
+        .and_then(|origin| origin.as_str().parse().ok())
+        .unwrap_or_else(|| url.clone())
 }

@@ -8,6 +8,7 @@ use smarttasks_model::{
 };
 use smarttasks_store::deliveries::{self, Delivery, Outcome, Report};
 use smarttasks_store::{Db, Result, Tx, endpoints};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
@@ -58,25 +59,38 @@ impl Recorder {
         }
     }
 
-    /// Until it succeeds: what has been sent must not be sent again because of us.
+    /// Until it succeeds: what has been sent must not be sent again because of us. A report that
+    /// cannot be recorded at all must not keep the others from it.
     async fn write(&self, sent: &Arc<[Sent]>) {
         loop {
-            let owned = Arc::clone(sent);
-            let written = self
-                .db
-                .write(move |tx| {
-                    let sent = Arc::clone(&owned);
-                    Box::pin(async move { record(tx, &sent).await })
-                })
-                .await;
-            match written {
+            match self.try_write(sent, 0..sent.len()).await {
                 Ok(()) => return,
-                Err(error) => {
+                Err(error) if error.is_transient() => {
                     tracing::error!(%error, "attempts could not be recorded; trying again");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
+                Err(_) => break,
             }
         }
+        for (number, one) in sent.iter().enumerate() {
+            if let Err(error) = self.try_write(sent, number..number + 1).await {
+                tracing::error!(
+                    delivery.id = %one.report.delivery_id,
+                    %error,
+                    "an attempt could not be recorded; its recovery timer is left"
+                );
+            }
+        }
+    }
+
+    async fn try_write(&self, sent: &Arc<[Sent]>, which: Range<usize>) -> Result<()> {
+        let sent = Arc::clone(sent);
+        self.db
+            .write(move |tx| {
+                let (sent, which) = (Arc::clone(&sent), which.clone());
+                Box::pin(async move { record(tx, &sent[which]).await })
+            })
+            .await
     }
 }
 

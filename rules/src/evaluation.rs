@@ -67,6 +67,8 @@ pub(crate) struct Evaluation {
     pub(crate) inputs: Inputs,
     created: Vec<Arc<Task>>,
     actions: Vec<Action>,
+    /// Bytes of the actions.
+    output: usize,
     log: Log,
 }
 
@@ -88,6 +90,7 @@ pub(crate) fn begin(limits: Arc<Limits>, inputs: Inputs) {
         inputs,
         created: Vec::new(),
         actions: Vec::new(),
+        output: 0,
         log: Log::default(),
     };
     CURRENT.with(|current| current.replace(Some(evaluation)));
@@ -146,6 +149,10 @@ impl Evaluation {
     pub(crate) fn act(&mut self, action: Action) -> Host<()> {
         if self.actions.len() >= self.limits.actions {
             return Err(terminated(meter::stop(Stop::Actions)));
+        }
+        self.output += action.weight();
+        if self.output > self.limits.output_bytes {
+            return Err(terminated(meter::stop(Stop::Output)));
         }
         self.actions.push(action);
         Ok(())

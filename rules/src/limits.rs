@@ -30,6 +30,8 @@ pub struct Limits {
     pub actions: usize,
     /// Recipients of one e-mail.
     pub recipients: usize,
+    /// Bytes of what one evaluation asks to be said and stored, mails counted for each recipient.
+    pub output_bytes: usize,
     /// Bytes of a script's source.
     pub source_bytes: usize,
     /// Bytes of the run's log; what comes after them is dropped.
@@ -51,6 +53,7 @@ impl Default for Limits {
             functions: 64,
             actions: 100,
             recipients: 100,
+            output_bytes: 8 * 1024 * 1024,
             source_bytes: 16 * 1024,
             log_bytes: 16 * 1024,
         }
@@ -64,6 +67,7 @@ pub(crate) enum Stop {
     Wall,
     Heap,
     Actions,
+    Output,
 }
 
 impl Stop {
@@ -73,6 +77,7 @@ impl Stop {
             Self::Wall => "limit_time",
             Self::Heap => "limit_memory",
             Self::Actions => "limit_actions",
+            Self::Output => "limit_output",
         }
     }
 
@@ -91,6 +96,11 @@ impl Stop {
                 limits.heap_bytes / (1024 * 1024)
             ),
             Self::Actions => format!("the script asked for more than {} actions", limits.actions),
+            Self::Output => format!(
+                "the script's mails, each counted for each of its recipients, and payloads are \
+                 larger than {} MiB together",
+                limits.output_bytes / (1024 * 1024)
+            ),
         }
     }
 }

@@ -75,7 +75,8 @@ async fn raise(tx: &mut Tx, raised: Vec<Event>) -> Result<()> {
     let mut known = events::existing(tx, raised.iter().map(|event| event.id)).await?;
     for event in raised {
         if known.insert(event.id) {
-            metrics::counter!("smarttasks_timer_events_total", "type" => event.kind.to_string()).increment(1);
+            metrics::counter!("smarttasks_timer_events_total", "type" => event.kind.to_string())
+                .increment(1);
             tx.raise(event)?;
         }
     }

@@ -14,6 +14,7 @@ pub use retention::{MailFiles, Settings};
 use smarttasks_store::{Db, Due, Result, Timer, timers};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// Timers fired in one transaction.
@@ -28,6 +29,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Scheduler {
     db: Db,
     settings: Arc<Settings>,
+    sweeping: Arc<Mutex<()>>,
 }
 
 impl Scheduler {
@@ -36,6 +38,7 @@ impl Scheduler {
         Self {
             db,
             settings: Arc::new(settings),
+            sweeping: Arc::default(),
         }
     }
 
@@ -61,7 +64,7 @@ impl Scheduler {
         match timers::next_instant(&self.db).await? {
             Some(next) if next <= clock.now() => {
                 if self.fire().await? {
-                    retention::sweep(&self.db, &self.settings).await?;
+                    self.sweep();
                 }
             }
             next => {
@@ -87,6 +90,19 @@ impl Scheduler {
                 })
             })
             .await
+    }
+
+    /// Beside the timers, which must not wait for it.
+    fn sweep(&self) {
+        let this = self.clone();
+        tokio::spawn(async move {
+            let Ok(_alone) = this.sweeping.try_lock() else {
+                return;
+            };
+            if let Err(error) = retention::sweep(&this.db, &this.settings).await {
+                tracing::error!(%error, "what is past its retention could not be removed");
+            }
+        });
     }
 
     async fn schedule_retention(&self) -> Result<()> {

@@ -140,6 +140,16 @@ impl Service {
         &self.db
     }
 
+    /// Returns when a role has ended although nobody told it to: the service must not go on as if
+    /// all were well.
+    pub async fn broken(&mut self) {
+        tokio::select! {
+            _ = self.takers.join_next() => {}
+            _ = self.finishers.join_next() => {}
+        }
+        tracing::error!("a role has ended unasked");
+    }
+
     /// Takes no more work, lets what is under way end, and returns; what does not end in time
     /// is in the database and goes on at the next start.
     pub async fn stop(mut self) {

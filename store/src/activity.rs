@@ -31,6 +31,8 @@ pub(crate) fn record(
     kind: &str,
     changes: &[&'static str],
     cause: &Cause,
+    // What tells it from another of the same kind in the same change, such as a comment's id.
+    which: &[u8],
 ) -> Result<()> {
     let now = tx.now();
     let version = task.version.to_be_bytes();
@@ -39,6 +41,7 @@ pub(crate) fn record(
         cause.change.as_bytes(),
         task.id.as_bytes(),
         &version,
+        which,
     ];
     let row = activity::Model {
         id: derive_id(now, &key),

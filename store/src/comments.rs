@@ -55,7 +55,14 @@ pub async fn create(
     tx.insert::<Entity>(row.clone().into_active_model());
     let comment = Comment::from(row);
     raise_commented(tx, &task, &comment, cause)?;
-    activity::record(tx, &task, "task.commented", &[], cause)?;
+    activity::record(
+        tx,
+        &task,
+        "task.commented",
+        &[],
+        cause,
+        comment.id.as_bytes(),
+    )?;
     Ok(comment)
 }
 

@@ -284,7 +284,7 @@ pub async fn of_workspaces(
 }
 
 /// The endpoints of these ids that exist, for the notifier, whose messages carry ids that were
-/// checked when they were made.
+/// checked when they were made. One that cannot be read is left out: it must not hold up others.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -297,13 +297,18 @@ pub async fn by_ids(
         return Ok(HashMap::new());
     }
     let now = db.clock().now();
-    endpoints::Entity::find()
+    let rows = endpoints::Entity::find()
         .filter(endpoints::Column::Id.is_in(ids))
         .all(db.reader())
-        .await?
-        .into_iter()
-        .map(|row| from_row(row, db.vault(), now).map(|endpoint| (endpoint.id, endpoint)))
-        .collect()
+        .await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in rows {
+        match from_row(row, db.vault(), now) {
+            Ok(endpoint) => drop(found.insert(endpoint.id, endpoint)),
+            Err(error) => tracing::error!(%error, "an endpoint cannot be read"),
+        }
+    }
+    Ok(found)
 }
 
 async fn save(tx: &mut Tx, mut endpoint: Endpoint, until: Option<i64>) -> Result<Endpoint> {

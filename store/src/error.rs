@@ -1,6 +1,6 @@
 //! What can go wrong in the store.
 
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 use smarttasks_model::Invalid;
 use std::time::Duration;
 
@@ -34,6 +34,12 @@ pub enum Error {
     /// The database could not be reached or is being shut down; nothing was changed.
     #[error("the database is not available")]
     Unavailable(#[source] Option<DbErr>),
+    /// The write has to run in a transaction of its own; never leaves the store.
+    #[error("the write shares a transaction")]
+    NotAlone,
+    /// A mistake of ours, which the panic's own message in the log tells; nothing was changed.
+    #[error("the write panicked")]
+    Panicked,
     /// A row that this version cannot read.
     #[error("stored {0} cannot be read: {1}")]
     Unreadable(&'static str, String),
@@ -86,9 +92,37 @@ impl From<DbErr> for Error {
         if let Some(SqlErr::UniqueConstraintViolation(_)) = error.sql_err() {
             return Self::Conflict(Conflict::Exists);
         }
-        match error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(Some(error)),
-            other => Self::Database(other),
+        if is_unavailable(&error) {
+            Self::Unavailable(Some(error))
+        } else {
+            Self::Database(error)
         }
+    }
+}
+
+/// Whether the same statement may succeed later: everything that is wrong with the database
+/// rather than with what it was asked.
+fn is_unavailable(error: &DbErr) -> bool {
+    let cause = match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => return true,
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+            cause
+        }
+        _ => return false,
+    };
+    match &**cause {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
+            // SQLite's extended codes hold the primary one in their low byte (sqlite.org/rescode.html):
+            // BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN.
+            let primary = code.parse::<i32>().map(|code| code & 0xff);
+            primary.is_ok_and(|primary| matches!(primary, 5..=10 | 13 | 14))
+        }),
+        _ => false,
     }
 }

@@ -105,7 +105,7 @@ async fn together(shared: &Shared, group: &mut [Box<dyn Job>]) -> Result<Vec<Res
     };
     let conn = shared.writer.begin_with_options(options).await?;
     let now = shared.clock.now();
-    let mut tx = Tx::new(conn, now, shared.vault.clone());
+    let mut tx = Tx::new(conn, now, shared.vault.clone(), group.len() > 1);
     let mut gathered = Pending::default();
     let mut outcomes = Vec::with_capacity(group.len());
     for job in group {
@@ -118,8 +118,7 @@ async fn together(shared: &Shared, group: &mut [Box<dyn Job>]) -> Result<Vec<Res
             }
             Ok(Err(error)) if touched => return Err(error),
             Ok(Err(error)) => outcomes.push(Err(error)),
-            // The caller's own task reports the panic: its answer never comes.
-            Err(_) => return Err(Error::Unavailable(None)),
+            Err(_) => return Err(Error::Panicked),
         }
     }
     let conn = tx.into_conn();

@@ -149,6 +149,8 @@ pub async fn page(db: &Db, after: i64, limit: u64) -> Result<Vec<Outgoing>> {
 /// How many messages are pending, and since when the oldest is.
 #[derive(Clone, Copy, Debug)]
 pub struct Pending {
+    /// How many could not be taken and are dead.
+    pub dead: u64,
     /// How many.
     pub count: u64,
     /// When the oldest was committed.
@@ -166,7 +168,12 @@ pub async fn pending(db: &Db) -> Result<Pending> {
         .one(db.reader())
         .await?
         .map(|row| Timestamp::from_unix_millis(row.created_at));
-    Ok(Pending { count, oldest })
+    let dead = dead_letters::Entity::find().count(db.reader()).await?;
+    Ok(Pending {
+        dead,
+        count,
+        oldest,
+    })
 }
 
 /// Counts one more failure of a message that stays pending.

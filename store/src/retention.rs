@@ -30,22 +30,18 @@ pub async fn sweep(tx: &mut Tx, retention: &Retention) -> Result<bool> {
     let events_gone = sweep_events(tx, now - retention.events).await?;
     let runs_gone = sweep_runs(tx, now - retention.runs).await?;
     let deliveries_gone = sweep_deliveries(tx, now - retention.deliveries).await?;
-    let conn = tx.write_conn();
-    dead_letters::Entity::delete_many()
-        .filter(dead_letters::Column::DiedAt.lt((now - retention.events).unix_millis()))
-        .exec(conn)
-        .await?;
-    idempotency_keys::Entity::delete_many()
-        .filter(idempotency_keys::Column::CreatedAt.lt((now - idempotency::KEPT).unix_millis()))
-        .exec(conn)
-        .await?;
-    sessions::Entity::delete_many()
-        .filter(sessions::Column::ExpiresAt.lt(now.unix_millis()))
-        .exec(conn)
-        .await?;
-    Ok([events_gone, runs_gone, deliveries_gone]
-        .into_iter()
-        .any(|gone| gone >= BATCH))
+    let letters_gone = sweep_dead_letters(tx, now - retention.events).await?;
+    let keys_gone = sweep_keys(tx, now - idempotency::KEPT).await?;
+    let sessions_gone = sweep_sessions(tx, now).await?;
+    let gone = [
+        events_gone,
+        runs_gone,
+        deliveries_gone,
+        letters_gone,
+        keys_gone,
+        sessions_gone,
+    ];
+    Ok(gone.into_iter().any(|gone| gone >= BATCH))
 }
 
 async fn sweep_events(tx: &mut Tx, before: Timestamp) -> Result<u64> {
@@ -95,6 +91,55 @@ async fn sweep_deliveries(tx: &mut Tx, before: Timestamp) -> Result<u64> {
         .await?;
     let gone = deliveries::Entity::delete_many()
         .filter(deliveries::Column::Id.is_in(ids))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(gone.rows_affected)
+}
+
+async fn sweep_dead_letters(tx: &mut Tx, before: Timestamp) -> Result<u64> {
+    let ids: Vec<Uuid> = dead_letters::Entity::find()
+        .select_only()
+        .column(dead_letters::Column::Id)
+        .filter(dead_letters::Column::DiedAt.lt(before.unix_millis()))
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    let gone = dead_letters::Entity::delete_many()
+        .filter(dead_letters::Column::Id.is_in(ids))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(gone.rows_affected)
+}
+
+async fn sweep_keys(tx: &mut Tx, before: Timestamp) -> Result<u64> {
+    let keys: Vec<String> = idempotency_keys::Entity::find()
+        .select_only()
+        .column(idempotency_keys::Column::Key)
+        .filter(idempotency_keys::Column::CreatedAt.lt(before.unix_millis()))
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    let gone = idempotency_keys::Entity::delete_many()
+        .filter(idempotency_keys::Column::Key.is_in(keys))
+        .filter(idempotency_keys::Column::CreatedAt.lt(before.unix_millis()))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(gone.rows_affected)
+}
+
+async fn sweep_sessions(tx: &mut Tx, now: Timestamp) -> Result<u64> {
+    let ids: Vec<Uuid> = sessions::Entity::find()
+        .select_only()
+        .column(sessions::Column::Id)
+        .filter(sessions::Column::ExpiresAt.lt(now.unix_millis()))
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    let gone = sessions::Entity::delete_many()
+        .filter(sessions::Column::Id.is_in(ids))
         .exec(tx.write_conn())
         .await?;
     Ok(gone.rows_affected)

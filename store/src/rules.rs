@@ -66,6 +66,8 @@ pub async fn create(
     author: UserId,
     new: NewRule,
 ) -> Result<Rule> {
+    // A deadline that is set at the same time must not miss this rule's offsets.
+    tx.alone()?;
     expect_free_name(tx, workspace, new.id, &new.spec.name).await?;
     bump_rules(tx, workspace).await?;
     schedule_deadlines(tx, workspace, &new).await?;
@@ -107,6 +109,8 @@ pub async fn update(
     new: NewRule,
     expected: Option<&[i64]>,
 ) -> Result<Rule> {
+    // A deadline that is set at the same time must not miss this rule's offsets.
+    tx.alone()?;
     let before = find(tx.conn(), workspace, new.id)
         .await?
         .ok_or(Error::NotFound("rule"))?;
@@ -125,11 +129,19 @@ pub async fn update(
         .exec_without_returning(tx.write_conn())
         .await?;
     insert_version(tx, &rule)?;
-    tx.unschedule_rule(rule.id);
-    schedule_occurrences(tx, workspace, &new);
-    schedule_deadlines(tx, workspace, &new).await?;
+    reschedule(tx, workspace, &new).await?;
     bump_rules(tx, workspace).await?;
     Ok(rule)
+}
+
+/// Moves a rule's timers to other instants: its workspace's time zone has changed.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn reschedule(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) -> Result<()> {
+    tx.unschedule_rule(rule.id);
+    schedule_occurrences(tx, workspace, rule);
+    schedule_deadlines(tx, workspace, rule).await
 }
 
 /// Removes a rule with its timers; its runs stay until their retention ends.

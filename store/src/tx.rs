@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, Iterable, QueryFilter, Set,
+    TransactionTrait,
 };
 use smarttasks_model::{
     Actor, ChangeId, DeliveryId, Event, Message, RuleId, TaskId, Timestamp, TraceParent, UserId,
@@ -59,16 +60,24 @@ pub struct Tx {
     vault: Vault,
     pending: Pending,
     touched: bool,
+    /// Whether other writes share the transaction.
+    shared: bool,
 }
 
 impl Tx {
-    pub(crate) fn new(conn: DatabaseTransaction, now: Timestamp, vault: Vault) -> Self {
+    pub(crate) fn new(
+        conn: DatabaseTransaction,
+        now: Timestamp,
+        vault: Vault,
+        shared: bool,
+    ) -> Self {
         Self {
             conn,
             now,
             vault,
             pending: Pending::default(),
             touched: false,
+            shared,
         }
     }
 
@@ -139,6 +148,42 @@ impl Tx {
         self.pending.insert_rows(&self.conn).await
     }
 
+    /// Runs `part` so that it can fail without the rest: what it did is undone.
+    ///
+    /// # Errors
+    /// Those of the part.
+    pub async fn nested<T>(
+        &mut self,
+        part: impl for<'a> FnOnce(&'a mut Self) -> BoxFuture<'a, Result<T>>,
+    ) -> Result<T> {
+        let conn = self.write_conn().begin().await?;
+        let mut inner = Self::new(conn, self.now, self.vault.clone(), self.shared);
+        let outcome = part(&mut inner).await;
+        let (pending, _) = inner.take_part();
+        let conn = inner.into_conn();
+        match outcome {
+            Ok(value) => {
+                conn.commit().await?;
+                self.pending.merge(pending);
+                Ok(value)
+            }
+            Err(error) => {
+                conn.rollback().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// For a write that must see the gathered rows of all before it, and be seen by all after
+    /// it: asks to run in a transaction of its own.
+    pub(crate) fn alone(&mut self) -> Result<()> {
+        if self.shared {
+            self.touched = true;
+            return Err(Error::NotAlone);
+        }
+        Ok(())
+    }
+
     pub(crate) fn insert<E: EntityTrait>(&mut self, row: E::ActiveModel)
     where
         E::ActiveModel: Send + Sync,
@@ -195,7 +240,7 @@ pub(crate) struct Pending {
 #[derive(Default)]
 pub(crate) struct Committed {
     pub(crate) outgoing: Vec<Outgoing>,
-    pub(crate) settled: usize,
+    pub(crate) settled: u64,
     pub(crate) earliest_timer: Option<Timestamp>,
 }
 
@@ -263,12 +308,14 @@ impl Pending {
         now: Timestamp,
         ids: &AtomicI64,
     ) -> Result<Committed> {
+        let mut settled = 0;
         for chunk in self.settled.chunks(1000) {
             let ids = chunk.iter().copied();
-            outbox::Entity::delete_many()
+            let gone = outbox::Entity::delete_many()
                 .filter(outbox::Column::Id.is_in(ids))
                 .exec(conn)
                 .await?;
+            settled += gone.rows_affected;
         }
         self.delete_timers(conn).await?;
         let mut outgoing = Vec::with_capacity(self.published.len());
@@ -283,7 +330,7 @@ impl Pending {
         self.write_timers(conn).await?;
         Ok(Committed {
             outgoing,
-            settled: self.settled.len(),
+            settled,
             earliest_timer,
         })
     }

@@ -176,6 +176,11 @@ pub async fn update(
     if changes.password_hash.is_some() {
         crate::sessions::end_all(tx, id).await?;
     }
+    if let Some(zone) = changes.timezone {
+        workspaces::set_personal_zone(tx, id, zone).await?;
+    }
+    // Scripts see what their members are called.
+    workspaces::bump_rules_of_member(tx, id).await?;
     row.name = changes.name.unwrap_or(row.name);
     row.timezone = changes
         .timezone

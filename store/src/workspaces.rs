@@ -1,13 +1,13 @@
 //! Workspaces and who belongs to them.
 
-use crate::entity::{members, users, workspaces};
-use crate::users::NewUser;
+use crate::entity::{members, users as user_rows, workspaces};
+use crate::users::{self, NewUser};
 use crate::{Db, Error, Result, Tx, rules};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Set,
 };
-use smarttasks_model::{Email, Invalid, SigningSecret, TimeZone, UserId, WorkspaceId};
+use smarttasks_model::{Email, Invalid, SigningSecret, TimeZone, User, UserId, WorkspaceId};
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 
@@ -212,11 +212,11 @@ pub async fn member_emails(
     emails: impl IntoIterator<Item = &Email>,
 ) -> Result<HashSet<String>> {
     let keys: Vec<_> = emails.into_iter().map(Email::key).collect();
-    let found: Vec<(uuid::Uuid, String)> = users::Entity::find()
+    let found: Vec<(uuid::Uuid, String)> = user_rows::Entity::find()
         .select_only()
-        .column(users::Column::Id)
-        .column(users::Column::EmailKey)
-        .filter(users::Column::EmailKey.is_in(keys))
+        .column(user_rows::Column::Id)
+        .column(user_rows::Column::EmailKey)
+        .filter(user_rows::Column::EmailKey.is_in(keys))
         .into_tuple()
         .all(tx.conn())
         .await?;
@@ -235,7 +235,58 @@ pub async fn member_emails(
         .collect())
 }
 
-/// Marks the workspace's rules and endpoints as changed, so that every engine looks again.
+/// A personal workspace follows its person into another time zone.
+pub(crate) async fn set_personal_zone(tx: &mut Tx, user: UserId, zone: TimeZone) -> Result<()> {
+    workspaces::Entity::update_many()
+        .col_expr(workspaces::Column::Timezone, Expr::value(zone.to_string()))
+        .filter(workspaces::Column::PersonalOf.eq(user.0))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(())
+}
+
+/// Marks every workspace that a user belongs to as changed.
+pub(crate) async fn bump_rules_of_member(tx: &mut Tx, user: UserId) -> Result<()> {
+    let of: Vec<uuid::Uuid> = members::Entity::find()
+        .select_only()
+        .column(members::Column::WorkspaceId)
+        .filter(members::Column::UserId.eq(user.0))
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    for workspace in of {
+        bump_rules(tx, WorkspaceId(workspace)).await?;
+    }
+    Ok(())
+}
+
+/// Who belongs to these workspaces.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn members_of(
+    db: &Db,
+    ids: impl IntoIterator<Item = WorkspaceId>,
+) -> Result<HashMap<WorkspaceId, HashMap<UserId, User>>> {
+    let ids = ids.into_iter().map(|id| id.0);
+    let rows = members::Entity::find()
+        .filter(members::Column::WorkspaceId.is_in(ids))
+        .all(db.reader())
+        .await?;
+    let people = users::by_ids(db, rows.iter().map(|row| UserId(row.user_id))).await?;
+    let mut found: HashMap<WorkspaceId, HashMap<UserId, User>> = HashMap::new();
+    for row in rows {
+        if let Some(user) = people.get(&UserId(row.user_id)) {
+            found
+                .entry(WorkspaceId(row.workspace_id))
+                .or_default()
+                .insert(user.id, user.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// Marks the workspace's rules, endpoints or members as changed, so that every engine looks again.
 pub(crate) async fn bump_rules(tx: &mut Tx, id: WorkspaceId) -> Result<()> {
     workspaces::Entity::update_many()
         .col_expr(

@@ -521,3 +521,117 @@ async fn what_cannot_be_saved_is_refused_with_line_and_column() {
     );
     assert_eq!(broken.body["diagnostics"][0]["line"], 1);
 }
+
+#[tokio::test]
+async fn two_comments_of_one_run_are_two_comments() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    let script = "task.comment(\"one\"); task.comment(\"two\"); task.tag(\"a\"); task.tag(\"b\");";
+    ann.create_rule("talkative", "task.created", script).await;
+    let task = ann.create_task(json!({ "title": "Pay invoice" })).await;
+    app.settle().await;
+    let path = format!("/api/v1/tasks/{}", task["id"].as_str().unwrap());
+    let comments = ann.list(&format!("{path}/comments")).await;
+    assert_eq!(comments.len(), 2);
+    assert_eq!(ann.get(&path).await.body["tags"], json!(["a", "b"]));
+    assert_eq!(app.subjects_to("ann"), ["New task: Pay invoice"]);
+}
+
+#[tokio::test]
+async fn what_a_run_cannot_do_fails_that_run_alone_and_all_of_it() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    let script = "email(task.owner, \"Half\", \"done\"); task.tag(\"half\");\ntask.update(#{ parent_id: task.id });";
+    let rule = ann.create_rule("circle", "task.created", script).await;
+    let task = ann.create_task(json!({ "title": "Pay invoice" })).await;
+    app.settle().await;
+    let runs = runs_of(&ann, &rule).await;
+    assert_eq!(runs[0]["status"], "failed");
+    assert!(
+        runs[0]["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("own parent"),
+        "{}",
+        runs[0]
+    );
+    let path = format!("/api/v1/tasks/{}", task["id"].as_str().unwrap());
+    assert_eq!(ann.get(&path).await.body["tags"], json!([]));
+    assert_eq!(
+        app.subjects_to("ann"),
+        ["New task: Pay invoice"],
+        "the starter rule is not hurt"
+    );
+}
+
+#[tokio::test]
+async fn a_task_made_by_a_rule_may_be_the_parent_of_another() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    let script = "if task.parent_id == () && task.project == \"shop\" {\nlet epic = create_task(#{ title: \"Epic\" });\ntask.update(#{ parent_id: epic.id });\n}";
+    let rule = ann.create_rule("epic", "task.created", script).await;
+    let task = ann
+        .create_task(json!({ "title": "Pay invoice", "project": "shop" }))
+        .await;
+    app.settle().await;
+    let runs = runs_of(&ann, &rule).await;
+    assert_eq!(runs[0]["status"], "succeeded", "{}", runs[0]);
+    let path = format!("/api/v1/tasks/{}", task["id"].as_str().unwrap());
+    assert_eq!(
+        ann.get(&path).await.body["parent_id"],
+        runs[0]["actions"][0]["detail"]["task_id"]
+    );
+}
+
+#[tokio::test]
+async fn scripts_see_only_the_people_of_their_workspace() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    let bob = app.register("bob").await;
+    bob.remove_starter_rules().await;
+    let script = "task.assign(\"ann@example.com\"); log(task.assignee.name);";
+    let spy = bob.create_rule("spy", "task.created", script).await;
+    let mailer = bob
+        .create_rule(
+            "mail",
+            "task.created",
+            "email(\"ann@example.com\", \"Hi\", \"Ann\");",
+        )
+        .await;
+    // Both events are in one batch.
+    let (_, task) = tokio::join!(
+        ann.create_task(json!({ "title": "Ann's" })),
+        bob.create_task(json!({ "title": "Bob's" })),
+    );
+    app.settle().await;
+    let run = &runs_of(&bob, &spy).await[0];
+    assert_eq!(run["status"], "failed");
+    assert!(!run.to_string().contains(ann.id()), "{run}");
+    assert_eq!(runs_of(&bob, &mailer).await[0]["status"], "succeeded");
+    assert_eq!(task["assignee_id"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_rule_and_a_deadline_that_are_made_together_meet() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    for round in 0..10 {
+        let rule = json!({
+            "name": format!("at the deadline {round}"),
+            "triggers": [{ "due": "0" }],
+            "script": format!("email(task.owner, `${{task.title}} {round}`, \"\");"),
+        });
+        let task = json!({ "title": format!("Task {round}"), "due_at": app.later(hours(1)) });
+        let (rule, _) = tokio::join!(ann.post("/api/v1/rules", rule), ann.create_task(task));
+        assert_eq!(rule.status, 201);
+    }
+    app.pass(hours(2)).await;
+    let subjects = app.subjects_to("ann");
+    assert_eq!(
+        subjects.len(),
+        100,
+        "each of ten rules for each of ten tasks"
+    );
+}

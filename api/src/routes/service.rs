@@ -57,6 +57,8 @@ async fn metrics(State(app): State<App>) -> Response {
                 .map_or(0.0, |at| app.now().since(at).as_secs_f64());
             #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
             metrics::gauge!("smarttasks_outbox_pending_messages").set(pending.count as f64);
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
+            metrics::gauge!("smarttasks_dead_letters").set(pending.dead as f64);
             metrics::gauge!("smarttasks_outbox_oldest_age_seconds").set(oldest);
         }
         Err(error) => tracing::warn!(%error, "the outbox could not be counted"),

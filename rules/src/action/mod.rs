@@ -142,6 +142,29 @@ impl Action {
         }
     }
 
+    /// About how many bytes it makes others keep: a mail is kept for each recipient.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Email {
+                to,
+                subject,
+                text,
+                html,
+                ..
+            } => {
+                let html = html.as_ref().map_or(0, String::len);
+                (subject.len() + text.len() + html) * to.len().max(1)
+            }
+            Self::Webhook { payload: value, .. } | Self::Emit { data: value, .. } => size(value),
+            Self::CommentTask { text, .. } => text.len(),
+            Self::CreateTask { task, .. } => task.title.len() + task.description.len(),
+            Self::UpdateTask { .. }
+            | Self::AssignTask { .. }
+            | Self::TagTask { .. }
+            | Self::UntagTask { .. } => 0,
+        }
+    }
+
     /// The task that it acts upon.
     pub fn task_id(&self) -> Option<TaskId> {
         match self {
@@ -171,6 +194,22 @@ impl Action {
             | Self::Email { .. }
             | Self::Webhook { .. }
             | Self::Emit { .. } => None,
+        }
+    }
+}
+
+/// About as long as the JSON of `value`.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(size).sum::<usize>() + 2,
+        Value::Object(entries) => {
+            entries
+                .iter()
+                .map(|(key, value)| key.len() + 4 + size(value))
+                .sum::<usize>()
+                + 2
         }
     }
 }

@@ -39,7 +39,7 @@ pub async fn run(loaded: &Loaded, out: &mut (dyn Write + Send)) -> Result<(), Er
         .await
         .map_err(|error| Error::start("listen on the address of http.listen", &error))?;
     let render = metrics.clone();
-    let service = Service::start(
+    let mut service = Service::start(
         config,
         &data,
         Clock::system(),
@@ -70,6 +70,7 @@ pub async fn run(loaded: &Loaded, out: &mut (dyn Write + Send)) -> Result<(), Er
     let served = tokio::select! {
         served = server => served,
         served = bounded => served,
+        () = service.broken() => Err(std::io::Error::other("a role has ended unasked; see the log")),
     };
     upkeep.abort();
     tracing::info!("stopping");

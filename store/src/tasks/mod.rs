@@ -114,22 +114,8 @@ pub async fn create(
     timers::schedule(tx, &task).await?;
     tx.insert::<tasks::Entity>(task_to_row(&task)?.into_active_model());
     events::created(tx, &task, cause)?;
-    activity::record(tx, &task, "task.created", &[], cause)?;
+    activity::record(tx, &task, "task.created", &[], cause, &[])?;
     Ok(task)
-}
-
-/// Refuses changes that name an assignee or a parent that the workspace does not have.
-///
-/// # Errors
-/// [`Error::Invalid`].
-pub async fn check(tx: &Tx, workspace: WorkspaceId, changes: &TaskChanges) -> Result<()> {
-    if let Some(Some(assignee)) = changes.assignee_id {
-        workspaces::expect_member(tx, workspace, assignee, "/assignee_id").await?;
-    }
-    if let Some(Some(parent)) = changes.parent_id {
-        expect_task(tx, workspace, parent, "/parent_id").await?;
-    }
-    Ok(())
 }
 
 /// Refuses `id` at `pointer` unless it is a task of the workspace.
@@ -193,7 +179,7 @@ pub async fn update(
         .exec_without_returning(tx.write_conn())
         .await?;
     events::updated(tx, &before, &task, &changed, cause)?;
-    activity::record(tx, &task, "task.updated", &changed, cause)?;
+    activity::record(tx, &task, "task.updated", &changed, cause, &[])?;
     Ok(task)
 }
 
@@ -221,5 +207,5 @@ pub async fn delete(
         .exec(tx.write_conn())
         .await?;
     events::deleted(tx, &task, cause)?;
-    activity::record(tx, &task, "task.deleted", &[], cause)
+    activity::record(tx, &task, "task.deleted", &[], cause, &[])
 }
