@@ -22,9 +22,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
 /// Mails of one workspace under way at once.
-const MAILS: usize = 4;
+const MAILS: usize = 8;
 /// Deliveries of one lane in memory; further ones are put off.
-const LANE: usize = 1000;
+const LANE: usize = 4000;
 /// Deliveries in memory altogether; further ones are put off.
 const MEMORY: usize = 10_000;
 /// By how long.

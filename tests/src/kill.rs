@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 const KILLS: usize = 20;
 /// People who make tasks at the same time.
 const CLIENTS: usize = 8;
+/// How long each of them thinks between two tasks: the promise is about a product that keeps up,
+/// and an unoptimised one sends some hundred mails a second.
+const THINKING: Duration = Duration::from_millis(100);
 /// A process is killed within this time after it was started, or after it has caught up.
 const LONGEST_LIFE: Duration = Duration::from_millis(800);
 /// What was in flight goes on within this time after the restart.
@@ -86,7 +89,9 @@ impl Client {
                 return;
             };
             if let Ok(mut connection) = Connection::open(at, &self.token).await {
-                while !self.stop.is_cancelled() && self.create(&mut connection).await.is_ok() {}
+                while !self.stop.is_cancelled() && self.create(&mut connection).await.is_ok() {
+                    tokio::time::sleep(THINKING).await;
+                }
             }
             tokio::task::yield_now().await;
         }

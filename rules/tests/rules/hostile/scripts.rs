@@ -267,7 +267,7 @@ fn growth() -> Vec<(&'static str, &'static str, String)> {
         ),
         (
             "many large payloads",
-            "failed limit_memory|failed limit_time|failed limit_actions",
+            "failed limit_memory|failed limit_time|failed limit_actions|failed limit_output",
             own(
                 "let s = \"\"; s.pad(130000, '\"'); let a = []; loop { webhook(\"x\", [s]); email(task.owner, \"s\", s); task.update(#{ fields: #{ x: 1 } }); }",
             ),
