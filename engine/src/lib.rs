@@ -1,7 +1,7 @@
 //! Consumes events: finds the rules that listen, evaluates them, and commits what they ask for.
 //!
-//! Deciding and acting are apart: [`plan`] makes runs out of events and rules without touching
-//! anything, [`apply`] writes them in one transaction together with the messages' receipts. A
+//! Deciding and acting are apart: `plan` makes runs out of events and rules without touching
+//! anything, `apply` writes them in one transaction together with the messages' receipts. A
 //! message that comes twice meets the id of its run and does nothing.
 
 mod apply;

@@ -1,7 +1,7 @@
 //! The road: a request in, a scripted condition, a webhook out; and the leg without a rule.
 //!
-//! `cargo run --release -p smarttasks-benches --bin road [seconds]` starts the product's binary on
-//! a fresh data directory, loads it over HTTP, and counts what its receiver gets. Client, receiver
+//! `cargo run --release -p smarttasks-benches --bin road [seconds]` builds the product's binary,
+//! starts it on a fresh data directory, loads it over HTTP, and counts what its receiver gets. Client, receiver
 //! and product share the machine; client and receiver are one thread, to leave it the rest.
 
 mod load;
@@ -14,6 +14,7 @@ use smarttasks_benches::{Usage, syncs_per_second};
 use smarttasks_tests::process::{Installation, Process, binary};
 use smarttasks_tests::receivers::{Mails, Webhooks};
 use std::io::Write;
+use std::process::Command;
 use std::time::Duration;
 
 /// How long each phase is loaded when nothing else is said.
@@ -30,6 +31,7 @@ fn main() -> Result<(), Failure> {
             .parse()
             .map_err(|_| format!("{text:?} is no number of seconds"))?,
     };
+    build()?;
     binary()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -37,6 +39,21 @@ fn main() -> Result<(), Failure> {
     let report = runtime.block_on(measure(Duration::from_secs(seconds)))?;
     std::io::stdout().write_all(report.to_string().as_bytes())?;
     Ok(())
+}
+
+/// Brings the product's binary up to date, built as its users build it.
+fn build() -> Result<(), Failure> {
+    if cfg!(debug_assertions) {
+        return Err("figures of a debug build mean nothing: run it with --release".into());
+    }
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--package", "smarttasks"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status()?;
+    match built.success() {
+        true => Ok(()),
+        false => Err("the product does not build".into()),
+    }
 }
 
 async fn measure(length: Duration) -> Result<Report, Failure> {
