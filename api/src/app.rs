@@ -2,15 +2,17 @@
 
 use crate::answer::Answer;
 use crate::limit::{Logins, Quotas, RateLimits};
+use crate::memory::Memory;
 use crate::once::Key;
 use crate::password::Passwords;
 use crate::problem::{ApiError, Code};
+use crate::redis::{Redis, RedisSettings};
 use crate::sessions::Sessions;
 use crate::token::{KeyRing, RefreshKey, SigningKey, TokenError};
 use axum::response::Response;
 use futures_util::future::BoxFuture;
 use ipnet::IpNet;
-use smarttasks_model::{Clock, Timestamp};
+use smarttasks_model::{Clock, Timestamp, UserId};
 use smarttasks_rules::Pool;
 use smarttasks_store::idempotency::{self, Known};
 use smarttasks_store::{Db, Tx, keys};
@@ -18,9 +20,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// Renders the metrics of this process.
-pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+use tracing::Instrument;
 
 /// What the gateway is told.
 pub struct Settings {
@@ -32,8 +32,20 @@ pub struct Settings {
     pub registration_open: bool,
     /// Private networks that webhooks may reach.
     pub allowed_networks: Vec<IpNet>,
-    /// What `/metrics` answers.
-    pub render_metrics: RenderMetrics,
+    /// With whom this process shares its database.
+    pub sharing: Sharing,
+}
+
+/// With whom a process shares its database, and so where it counts and remembers.
+#[derive(Clone, Debug)]
+pub enum Sharing {
+    /// With nobody: in memory.
+    Alone,
+    /// With other replicas, of which it knows nothing: limits are its own, and it remembers
+    /// nothing that a replica may change.
+    Database,
+    /// With other replicas that use the same Redis: there.
+    Redis(RedisSettings),
 }
 
 /// What every handler works with; cheap to clone.
@@ -52,8 +64,9 @@ pub struct Inner {
     pub(crate) refresh_key: RefreshKey,
     pub(crate) passwords: Passwords,
     pub(crate) logins: Logins,
-    pub(crate) limits: Arc<RateLimits>,
+    pub(crate) limits: RateLimits,
     pub(crate) sessions: Sessions,
+    redis: Option<Arc<Redis>>,
 }
 
 impl std::ops::Deref for App {
@@ -76,17 +89,27 @@ impl App {
     /// The gateway on `db`; makes the first signing key when there is none.
     ///
     /// # Errors
-    /// When the signing keys cannot be read or made.
+    /// When the signing keys cannot be read or made, or the address of Redis is not one. That
+    /// Redis does not answer is no error.
     pub async fn new(db: Db, pool: Pool, settings: Settings) -> Result<Self, StartError> {
         let keys = Keys::load(&db, &settings.public_url).await?;
-        let limits = RateLimits::new(settings.quotas, db.clock());
+        let redis = match &settings.sharing {
+            Sharing::Redis(redis) => Some(Arc::new(Redis::open(redis).await?)),
+            Sharing::Alone | Sharing::Database => None,
+        };
+        let memory = match (&settings.sharing, &redis) {
+            (Sharing::Alone, _) => Memory::own(db.clock()),
+            (_, Some(redis)) => Memory::Shared(Arc::clone(redis)),
+            (_, None) => Memory::Nowhere,
+        };
         Ok(Self(Arc::new(Inner {
             keys,
             refresh_key: RefreshKey::derive(&db.vault().derive_key("refresh tokens")),
             passwords: Passwords::new(),
-            logins: Logins::new(),
-            limits: Arc::new(limits),
-            sessions: Sessions::new(),
+            logins: Logins::new(redis.clone()),
+            limits: RateLimits::new(settings.quotas, db.clock(), redis.clone()),
+            sessions: Sessions::new(memory),
+            redis,
             db,
             pool,
             settings,
@@ -101,6 +124,18 @@ impl App {
     /// The present instant.
     pub fn now(&self) -> Timestamp {
         self.clock().now()
+    }
+
+    /// Whether Redis answers, as of a second ago; `None` without one. A process whose Redis is gone
+    /// is ready all the same.
+    pub fn redis_answers(&self) -> Option<bool> {
+        self.redis.as_ref().map(|redis| redis.answers())
+    }
+
+    /// Makes every replica ask the database about `user` again: call it after the commit and before
+    /// the answer when a login of theirs was ended, or a role of theirs changed.
+    pub async fn forget(&self, user: UserId) {
+        self.sessions.forget(user).await;
     }
 
     /// Lets new signing keys take over in time, until told to stop.
@@ -128,6 +163,30 @@ impl App {
     {
         self.db.admit()?;
         Ok(self.db.write(closure).await?)
+    }
+
+    /// Writes, and then [forgets](App::forget) the user of whom the closure says that something
+    /// about them has changed. Goes on when the client goes away: what has committed holds
+    /// everywhere.
+    ///
+    /// # Errors
+    /// Those of the closure, as problems.
+    pub(crate) async fn write_about<T, F>(&self, closure: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: for<'a> Fn(&'a mut Tx) -> Written<'a, (T, Option<UserId>)> + Send + Sync + 'static,
+    {
+        let app = self.clone();
+        let writing = async move {
+            let (value, changed) = app.write(closure).await?;
+            if let Some(user) = changed {
+                app.forget(user).await;
+            }
+            Ok(value)
+        };
+        tokio::spawn(writing.in_current_span())
+            .await
+            .map_err(ApiError::internal)?
     }
 
     /// Writes once per idempotency key: a repetition gets the first answer again. The answer
@@ -211,6 +270,11 @@ pub enum StartError {
     /// A key is not one.
     #[error("a signing key cannot be used: {0}")]
     Key(#[from] TokenError),
+    /// The address of Redis is not one.
+    #[error(
+        "REDIS_URL cannot be used: {0}; write redis://[user:password@]host[:port][/number], or rediss:// for TLS"
+    )]
+    Redis(#[from] redis::RedisError),
 }
 
 /// The signing keys of the moment.

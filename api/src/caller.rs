@@ -8,8 +8,8 @@ use crate::token::bearer;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use smarttasks_model::{Actor, SessionId, TraceParent, WorkspaceId};
+use smarttasks_store::Cause;
 use smarttasks_store::workspaces::Role;
-use smarttasks_store::{Cause, users};
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
@@ -45,7 +45,7 @@ impl Caller {
         let role = if workspace_id == self.personal {
             self.role_in_personal
         } else {
-            let role = users::role_in(&app.db, workspace_id, self.actor.id).await?;
+            let role = app.sessions.role(app, workspace_id, self.actor.id).await?;
             role.ok_or_else(|| ApiError::not_found("workspace"))?
         };
         if role < R::LEAST {
@@ -70,9 +70,8 @@ impl FromRequestParts<App> for Caller {
         if let Some(known) = parts.extensions.get::<Self>() {
             return Ok(known.clone());
         }
-        let claims = app.sessions.claims(app, bearer(&parts.headers)?)?;
-        let live = app.sessions.live(app, claims.session, claims.user).await?;
-        app.limits.count(claims.user, &parts.extensions)?;
+        let (claims, live) = app.sessions.login(app, bearer(&parts.headers)?).await?;
+        app.limits.count(claims.user, &parts.extensions).await?;
         let Ok(context): Result<RequestContext, Infallible> =
             RequestContext::from_request_parts(parts, app).await;
         let caller = Self {

@@ -1,13 +1,17 @@
 //! How often: requests per principal and per address, and wrong passwords per account.
 //!
-//! In memory, bounded, and by the project's clock. What is forgotten when the process ends, or
-//! when more keys turn up than there is room for, is only ever in the caller's favour.
+//! Replicas count together in Redis. Where there is none, or while it does not answer, each
+//! counts in memory, bounded, and by the project's clock. What is forgotten when a process or
+//! Redis ends, or when more keys turn up than there is room for, is only ever in the caller's
+//! favour.
 
 mod login;
 mod rate;
 
-pub use login::{Attempt, Logins};
-pub use rate::{Quotas, RateLimits, by_address};
+pub use rate::Quotas;
+
+pub(crate) use login::Logins;
+pub(crate) use rate::{RateLimits, counted};
 
 use std::net::{IpAddr, Ipv6Addr};
 

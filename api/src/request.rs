@@ -1,18 +1,26 @@
 //! Each request from arrival to answer: its id, its trace, its place in the log and the metrics,
-//! and an end to it, whatever the route does.
+//! and an end to it, whatever the route or the client does.
+
+#[cfg(test)]
+mod tests;
 
 use crate::problem::{ApiError, Code};
 use axum::Router;
+use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use smarttasks_model::TraceParent;
 use std::any::Any;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -20,8 +28,12 @@ use uuid::Uuid;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// How long a route may take to begin its answer.
-pub const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// How long we may take to begin the answer. The time that the client takes to send its body is its
+/// own.
+pub const TIME_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long we wait for the body.
+pub const UPLOAD_LIMIT: Duration = Duration::from_secs(10);
 
 /// What stands for the path in the log and the metrics when no route matched.
 const NO_ROUTE: &str = "none";
@@ -112,13 +124,70 @@ async fn within_time(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    tokio::time::timeout(limit, next.run(request))
-        .await
-        .map_err(|_| ApiError::Later {
-            code: Code::Timeout,
-            detail: format!("No answer within {} seconds.", limit.as_secs()),
-            after: Duration::from_secs(5),
-        })
+    let started = Instant::now();
+    let upload = Upload::default();
+    let request = request.map(|body| upload.watch(body));
+    let mut answer = pin!(next.run(request));
+    loop {
+        let waited = upload.waited();
+        tokio::select! {
+            answer = &mut answer => return Ok(answer),
+            () = sleep_until(started + limit + waited) => {}
+        }
+        let since = upload.waited();
+        if since >= UPLOAD_LIMIT {
+            let detail = format!("No body within {} seconds.", UPLOAD_LIMIT.as_secs());
+            return Err(ApiError::new(Code::BodyTooSlow, detail));
+        }
+        if since == waited {
+            return Err(ApiError::Later {
+                code: Code::Timeout,
+                detail: format!("No answer within {} seconds.", limit.as_secs()),
+                after: Duration::from_secs(5),
+            });
+        }
+    }
+}
+
+/// How long a request waits for its body.
+#[derive(Clone, Default)]
+struct Upload(Arc<Mutex<Wait>>);
+
+#[derive(Default)]
+struct Wait {
+    over: Duration,
+    since: Option<Instant>,
+}
+
+impl Upload {
+    /// `body`, with the waiting for each part of it measured.
+    fn watch(&self, body: Body) -> Body {
+        if body.is_end_stream() {
+            return body;
+        }
+        let upload = self.clone();
+        let mut parts = body.into_data_stream();
+        Body::from_stream(stream::poll_fn(move |context| {
+            let part = parts.poll_next_unpin(context);
+            upload.note(part.is_pending());
+            part
+        }))
+    }
+
+    fn note(&self, is_waiting: bool) {
+        let mut wait = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = wait.since.take();
+        if is_waiting {
+            wait.since = since.or_else(|| Some(Instant::now()));
+        } else if let Some(since) = since {
+            wait.over += since.elapsed();
+        }
+    }
+
+    fn waited(&self) -> Duration {
+        let wait = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wait.over + wait.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
 }
 
 fn panicked(payload: Box<dyn Any + Send>) -> Response {
@@ -193,181 +262,4 @@ fn record(method: &'static str, route: String, status: StatusCode, took: Duratio
     metrics::counter!("smarttasks_http_requests_total", &labels).increment(1);
     metrics::histogram!("smarttasks_http_request_duration_seconds", &labels)
         .record(took.as_secs_f64());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::body::Body;
-    use axum::routing::{get, post};
-    use http::header;
-    use http_body_util::BodyExt;
-    use metrics::{
-        Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
-    };
-    use serde_json::Value;
-    use std::future::pending;
-    use std::sync::Mutex;
-    use tower::ServiceExt;
-
-    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-
-    fn router() -> Router {
-        let context =
-            async |context: RequestContext| format!("{} {}", context.request_id, context.trace);
-        observed(
-            Router::new()
-                .route("/context", get(context))
-                .route(
-                    "/panic",
-                    get(async || -> String { panic!("the secret is hunter2") }),
-                )
-                .route("/tasks/{id}", post(async || "").get(async || "")),
-            TIME_LIMIT,
-        )
-    }
-
-    async fn send(request: http::request::Builder) -> (StatusCode, HeaderMap, String) {
-        send_to(router(), request).await
-    }
-
-    async fn send_to(
-        router: Router,
-        request: http::request::Builder,
-    ) -> (StatusCode, HeaderMap, String) {
-        let request = request.body(Body::empty()).unwrap();
-        let response = router.oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let body = String::from_utf8(body.to_vec()).unwrap();
-        (parts.status, parts.headers, body)
-    }
-
-    fn problem(headers: &HeaderMap, body: &str) -> String {
-        assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");
-        assert!(headers.contains_key(REQUEST_ID));
-        let body: Value = serde_json::from_str(body).unwrap();
-        body["code"].as_str().unwrap().to_owned()
-    }
-
-    #[tokio::test]
-    async fn a_given_id_and_trace_are_kept() {
-        let request = Request::get("/context")
-            .header(REQUEST_ID, "abc-1")
-            .header(TRACEPARENT, TRACE);
-        let (_, headers, body) = send(request).await;
-        assert_eq!(headers[REQUEST_ID], "abc-1");
-        let (id, trace) = body.split_once(' ').unwrap();
-        assert_eq!(id, "abc-1");
-        assert_eq!(trace[..36], TRACE[..36], "the same trace");
-        assert_ne!(trace, TRACE, "another span");
-    }
-
-    #[tokio::test]
-    async fn without_a_sane_id_and_trace_new_ones_are_made() {
-        let long = "x".repeat(129);
-        for id in ["", "a b", "\u{e9}", &long] {
-            let request = Request::get("/context")
-                .header(REQUEST_ID, id)
-                .header(TRACEPARENT, "00-0-0-0");
-            let (_, headers, body) = send(request).await;
-            assert_ne!(headers[REQUEST_ID], id);
-            let (made, trace) = body.split_once(' ').unwrap();
-            assert_eq!(headers[REQUEST_ID], made);
-            assert!(made.parse::<Uuid>().is_ok(), "{made}");
-            assert!(trace.parse::<TraceParent>().is_ok(), "{trace}");
-        }
-        let (_, first, _) = send(Request::get("/context")).await;
-        let (_, second, _) = send(Request::get("/context")).await;
-        assert_ne!(first[REQUEST_ID], second[REQUEST_ID]);
-    }
-
-    #[tokio::test]
-    async fn a_panic_is_an_answer_without_its_message() {
-        let (status, headers, body) = send(Request::get("/panic")).await;
-        assert_eq!(status, 500);
-        assert_eq!(problem(&headers, &body), "internal");
-        assert!(!body.contains("hunter2"), "{body}");
-    }
-
-    #[tokio::test]
-    async fn a_route_that_never_answers_is_given_up() {
-        let never = Router::new().route("/", get(pending::<String>));
-        let impatient = observed(never, Duration::ZERO);
-        let (status, headers, body) = send_to(impatient, Request::get("/")).await;
-        assert_eq!(status, 503);
-        assert_eq!(problem(&headers, &body), "timeout");
-        assert_eq!(headers[header::RETRY_AFTER], "5");
-    }
-
-    #[tokio::test]
-    async fn what_does_not_exist_is_a_problem() {
-        let (status, headers, body) = send(Request::get("/nowhere")).await;
-        assert_eq!(status, 404);
-        assert_eq!(problem(&headers, &body), "not_found");
-        let (status, headers, body) = send(Request::delete("/tasks/1")).await;
-        assert_eq!(status, 405);
-        assert_eq!(problem(&headers, &body), "method_not_allowed");
-        let allow = headers[header::ALLOW].to_str().unwrap();
-        assert!(allow.contains("POST") && allow.contains("GET"), "{allow}");
-    }
-
-    /// Keeps what was counted, as text.
-    #[derive(Default)]
-    struct Counted(Mutex<Vec<String>>);
-
-    impl Counted {
-        fn push(&self, key: &Key) {
-            let labels: Vec<&str> = key.labels().map(|label| label.value()).collect();
-            let text = format!("{} {}", key.name(), labels.join(" "));
-            self.0.lock().unwrap().push(text);
-        }
-    }
-
-    impl Recorder for Counted {
-        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-            self.push(key);
-            Counter::noop()
-        }
-
-        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-            self.push(key);
-            Gauge::noop()
-        }
-
-        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-            self.push(key);
-            Histogram::noop()
-        }
-    }
-
-    #[test]
-    fn requests_are_counted_by_route_not_by_path() {
-        let counted = Counted::default();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build();
-        metrics::with_local_recorder(&counted, || {
-            runtime.unwrap().block_on(async {
-                send(Request::get("/tasks/1")).await;
-                send(Request::get("/nowhere")).await;
-                send(Request::builder().method("BREW").uri("/tasks/1")).await;
-            });
-        });
-        assert_eq!(
-            *counted.0.lock().unwrap(),
-            [
-                "smarttasks_http_requests_total GET /tasks/{id} 2xx",
-                "smarttasks_http_request_duration_seconds GET /tasks/{id} 2xx",
-                "smarttasks_http_requests_total GET none 4xx",
-                "smarttasks_http_request_duration_seconds GET none 4xx",
-                "smarttasks_http_requests_total other /tasks/{id} 4xx",
-                "smarttasks_http_request_duration_seconds other /tasks/{id} 4xx",
-            ]
-        );
-    }
 }

@@ -1,44 +1,39 @@
 //! Consumers: batches, and what happens to a message that fails.
+//!
+//! The same for both kinds of bus; they differ in the receipt of a message. In process it is the
+//! outbox row, settled in the handler's own transaction; RabbitMQ wants an acknowledgement, sent
+//! once the handler has returned, which is after its commit.
 
-use crate::InProcess;
-use futures_util::FutureExt;
+use crate::bus::Bus;
+use crate::error::chain;
+use crate::rabbitmq::{Envelope, Subscription};
+use crate::{InProcess, Result};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::{FutureExt, future};
 use smarttasks_model::{Message, Timestamp};
-use smarttasks_store::{Outgoing, Queue, Tx, outbox};
+use smarttasks_store::{Queue, Tx};
 use std::future::Future;
-use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// A message as its consumer gets it.
-#[derive(Clone, Debug)]
-pub struct Delivered {
-    message: Result<Arc<Message>, Arc<str>>,
-    row: i64,
-    failures: u32,
-    created_at: Timestamp,
-}
-
-impl From<Outgoing> for Delivered {
-    fn from(outgoing: Outgoing) -> Self {
-        Self {
-            message: outgoing.message,
-            row: outgoing.id,
-            failures: u32::try_from(outgoing.failures).unwrap_or_default(),
-            created_at: outgoing.created_at,
-        }
-    }
-}
-
 /// Messages that are handled together; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Batch(Arc<[(Arc<Message>, i64)]>);
+pub struct Batch(Arc<[Item]>);
+
+#[derive(Debug)]
+struct Item {
+    message: Arc<Message>,
+    /// Its outbox row, when the handler's transaction is to settle it.
+    row: Option<i64>,
+}
 
 impl Batch {
     /// The messages.
     pub fn messages(&self) -> impl Iterator<Item = &Message> {
-        self.0.iter().map(|(message, _)| message.deref())
+        self.0.iter().map(|item| &*item.message)
     }
 
     /// How many there are.
@@ -51,9 +46,9 @@ impl Batch {
         self.0.is_empty()
     }
 
-    /// Marks the messages as consumed when `tx` commits.
+    /// Marks the messages as consumed when `tx` commits, if it is the outbox that must know.
     pub fn settle(&self, tx: &mut Tx) {
-        tx.settle(self.0.iter().map(|(_, row)| *row));
+        tx.settle(self.0.iter().filter_map(|item| item.row));
     }
 }
 
@@ -79,17 +74,9 @@ impl From<smarttasks_store::Error> for HandlerError {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        told = format!("{told}: {cause}");
-        source = cause.source();
-    }
-    told
-}
-
 /// What a service does with the messages of its queue.
+///
+/// A message may come twice and out of order; whoever handles it meets what the first time left.
 pub trait Handler: Send + Sync {
     /// Which queue it consumes.
     const QUEUE: Queue;
@@ -98,66 +85,283 @@ pub trait Handler: Send + Sync {
     fn handle(&self, batch: Batch) -> impl Future<Output = Result<(), HandlerError>> + Send;
 }
 
-/// Most messages handled together.
-const BATCH: usize = 200;
-/// How often a message may fail before it goes to the dead letters.
-const DELIVERY_LIMIT: u32 = 5;
-/// Delay before the second try of a message; doubles with each.
-const FIRST_DELAY: Duration = Duration::from_millis(100);
-/// Delay before a batch is tried again when nothing is wrong with it.
-const UNAVAILABLE_DELAY: Duration = Duration::from_millis(500);
+/// A message as its consumer gets it.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    pub(crate) message: Result<Arc<Message>, Arc<str>>,
+    pub(crate) receipt: Receipt,
+    pub(crate) failures: u32,
+    pub(crate) created_at: Timestamp,
+}
 
-/// Consumes messages until told to stop; what was taken and not handled stays in the outbox.
-pub async fn consume<H: Handler>(bus: InProcess, handler: Arc<H>, stop: CancellationToken) {
-    while let Some(taken) = stop.run_until_cancelled(bus.take(H::QUEUE, BATCH)).await {
-        let batch = bury_unreadable(&bus, taken).await;
-        if batch.is_empty() {
-            continue;
+/// By what a message is settled.
+#[derive(Debug)]
+pub(crate) enum Receipt {
+    /// Its outbox row.
+    Row(i64),
+    /// Its place on a channel of RabbitMQ.
+    Envelope(Box<Envelope>),
+}
+
+impl Receipt {
+    fn row(&self) -> Option<i64> {
+        match self {
+            Self::Row(row) => Some(*row),
+            Self::Envelope(_) => None,
         }
-        metrics::counter!("smarttasks_bus_messages_consumed_total", "queue" => H::QUEUE.as_str())
-            .increment(batch.len() as u64);
-        if let Err(error) = try_until_available(&*handler, &batch, &stop).await {
-            tracing::warn!(queue = H::QUEUE.as_str(), %error, "a batch runs message by message");
-            for message in batch {
-                one(&bus, &*handler, message, &stop).await;
-            }
+    }
+
+    /// What the message is called in logs.
+    fn id(&self) -> String {
+        match self {
+            Self::Row(row) => row.to_string(),
+            Self::Envelope(envelope) => envelope.id(),
         }
     }
 }
 
-async fn one<H: Handler>(
-    bus: &InProcess,
-    handler: &H,
-    message: Delivered,
-    stop: &CancellationToken,
-) {
-    let alone = [message];
-    let Err(error) = try_until_available(handler, &alone, stop).await else {
-        return;
-    };
-    let [message] = alone;
-    failed(bus, H::QUEUE, message, &error.to_string()).await;
+/// Where messages come from, and what is said about them.
+pub(crate) enum Intake {
+    InProcess(InProcess, Queue),
+    RabbitMq(Box<Subscription>),
 }
 
-async fn try_until_available<H: Handler>(
-    handler: &H,
-    messages: &[Delivered],
-    stop: &CancellationToken,
-) -> Result<(), HandlerError> {
-    let readable = messages.iter().filter_map(|delivered| {
-        Some((Arc::clone(delivered.message.as_ref().ok()?), delivered.row))
-    });
-    let batch = Batch(readable.collect());
-    loop {
-        match caught(handler.handle(batch.clone())).await {
-            Err(HandlerError::Unavailable(reason)) if !stop.is_cancelled() => {
-                tracing::warn!(reason, "a batch has to wait");
-                tokio::time::sleep(UNAVAILABLE_DELAY).await;
-            }
-            // Stopping: the messages stay in the outbox for the next start.
-            Err(HandlerError::Unavailable(_)) => return Ok(()),
-            outcome => return outcome,
+impl Intake {
+    /// Waits for messages and takes at most `most`; nothing is lost when it is not awaited to its
+    /// end.
+    async fn take(&mut self, most: usize) -> Vec<Delivered> {
+        match self {
+            Self::InProcess(bus, queue) => bus.take(*queue, most).await,
+            Self::RabbitMq(subscription) => subscription.take(most).await,
         }
+    }
+
+    /// Whether the message can still be settled; if not, it comes again.
+    fn holds(&self, message: &Delivered) -> bool {
+        match (self, &message.receipt) {
+            (Self::RabbitMq(subscription), Receipt::Envelope(envelope)) => {
+                subscription.holds(envelope)
+            }
+            _ => true,
+        }
+    }
+
+    /// These have been handled.
+    async fn acknowledge(&mut self, done: &[Delivered]) {
+        match self {
+            Self::InProcess(bus, _) => bus.counted().acknowledged(done.len()),
+            Self::RabbitMq(subscription) => subscription.acknowledge(done).await,
+        }
+    }
+
+    /// This one has failed and is tried again; RabbitMQ counts for itself.
+    async fn record_failure(&mut self, failed: &Delivered) {
+        if let (Self::InProcess(bus, _), Receipt::Row(row)) = (self, &failed.receipt) {
+            bus.record_failure(*row).await;
+        }
+    }
+
+    async fn bury(&mut self, dead: &Delivered, reason: &str) -> Result<()> {
+        match (self, &dead.receipt) {
+            (Self::InProcess(bus, _), Receipt::Row(row)) => bus.bury(*row, reason).await,
+            (Self::RabbitMq(subscription), Receipt::Envelope(envelope)) => {
+                subscription.bury(envelope, reason, dead.failures).await
+            }
+            // A receipt comes from the intake that gets it back.
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives back what was taken and not settled.
+    async fn close(self) {
+        if let Self::RabbitMq(subscription) = self {
+            subscription.close().await;
+        }
+    }
+}
+
+/// Most messages handled together.
+const BATCH: usize = 200;
+/// Most messages that wait for another try; with more, no new ones are taken.
+const ASIDE: usize = 400;
+/// How often a message may fail before it goes to the dead letters.
+const DELIVERY_LIMIT: u32 = 5;
+/// Delay before the second try of a message; doubles with each.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+/// Delay before a batch is tried again when nothing is wrong with it, and before a message is
+/// buried that could not be.
+const UNAVAILABLE_DELAY: Duration = Duration::from_millis(500);
+
+/// Consumes messages until told to stop; what was taken and not handled is left for later.
+pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, stop: CancellationToken) {
+    let mut consumer = Consumer {
+        intake: bus.intake(H::QUEUE),
+        handler,
+        stop,
+        aside: FuturesUnordered::new(),
+    };
+    while let Some(step) = consumer.next().await {
+        match step {
+            Step::Batch(batch) => consumer.batch(batch).await,
+            Step::Again(message) => consumer.one(message).await,
+            Step::Bury(message, reason) => consumer.bury(message, &reason).await,
+        }
+    }
+    consumer.intake.close().await;
+}
+
+struct Consumer<H> {
+    intake: Intake,
+    handler: Arc<H>,
+    stop: CancellationToken,
+    /// Messages that wait for another try, without holding up the others.
+    aside: FuturesUnordered<BoxFuture<'static, Step>>,
+}
+
+enum Step {
+    /// New messages.
+    Batch(Vec<Delivered>),
+    /// A message that has failed before.
+    Again(Delivered),
+    /// A message that could not be buried yet.
+    Bury(Delivered, String),
+}
+
+/// How the handling of some messages ended.
+enum Outcome {
+    Handled,
+    Failed(String),
+    /// Told to stop before it could be handled.
+    Left,
+}
+
+impl<H: Handler> Consumer<H> {
+    async fn next(&mut self) -> Option<Step> {
+        let full = self.aside.len() >= ASIDE;
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            Some(step) = self.aside.next() => Some(step),
+            batch = self.intake.take(BATCH), if !full => Some(Step::Batch(batch)),
+        }
+    }
+
+    async fn batch(&mut self, taken: Vec<Delivered>) {
+        let mut batch = Vec::with_capacity(taken.len());
+        for delivered in taken {
+            match &delivered.message {
+                Ok(_) => batch.push(delivered),
+                Err(reason) => {
+                    let reason = format!("it cannot be read: {reason}");
+                    self.bury(delivered, &reason).await;
+                }
+            }
+        }
+        if batch.is_empty() {
+            return;
+        }
+        metrics::counter!("smarttasks_bus_messages_consumed_total", "queue" => H::QUEUE.as_str())
+            .increment(batch.len() as u64);
+        match self.handle(&batch).await {
+            Outcome::Handled => self.intake.acknowledge(&batch).await,
+            Outcome::Left => {}
+            Outcome::Failed(reason) => {
+                let queue = H::QUEUE.as_str();
+                tracing::warn!(queue, reason, "a batch failed and runs message by message");
+                for message in batch {
+                    self.one(message).await;
+                }
+            }
+        }
+    }
+
+    async fn one(&mut self, message: Delivered) {
+        if self.stop.is_cancelled() || !self.intake.holds(&message) {
+            return;
+        }
+        let alone = [message];
+        match self.handle(&alone).await {
+            Outcome::Handled => self.intake.acknowledge(&alone).await,
+            Outcome::Left => {}
+            Outcome::Failed(reason) => {
+                let [message] = alone;
+                self.failed(message, &reason).await;
+            }
+        }
+    }
+
+    async fn handle(&mut self, messages: &[Delivered]) -> Outcome {
+        let items = messages.iter().filter_map(|delivered| {
+            Some(Item {
+                message: Arc::clone(delivered.message.as_ref().ok()?),
+                row: delivered.receipt.row(),
+            })
+        });
+        let batch = Batch(items.collect());
+        loop {
+            match caught(self.handler.handle(batch.clone())).await {
+                Ok(()) => return Outcome::Handled,
+                Err(HandlerError::Failed(reason)) => return Outcome::Failed(reason),
+                Err(HandlerError::Unavailable(reason)) => {
+                    let queue = H::QUEUE.as_str();
+                    tracing::warn!(queue, reason, "a batch has to wait and is tried again");
+                    let pause = tokio::time::sleep(UNAVAILABLE_DELAY);
+                    if self.stop.run_until_cancelled(pause).await.is_none() {
+                        return Outcome::Left;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn failed(&mut self, mut message: Delivered, reason: &str) {
+        message.failures += 1;
+        metrics::counter!("smarttasks_bus_messages_failed_total", "queue" => H::QUEUE.as_str())
+            .increment(1);
+        tracing::warn!(
+            queue = H::QUEUE.as_str(),
+            message.id = message.receipt.id(),
+            message.failures,
+            message.created_at = %message.created_at,
+            reason,
+            "a message failed"
+        );
+        if message.failures >= DELIVERY_LIMIT {
+            self.bury(message, reason).await;
+            return;
+        }
+        self.intake.record_failure(&message).await;
+        let delay = FIRST_DELAY * 2u32.saturating_pow(message.failures - 1);
+        self.put_aside(delay, Step::Again(message));
+    }
+
+    async fn bury(&mut self, message: Delivered, reason: &str) {
+        if !self.intake.holds(&message) {
+            return;
+        }
+        let id = message.receipt.id();
+        match self.intake.bury(&message, reason).await {
+            Ok(()) => {
+                metrics::counter!("smarttasks_bus_dead_letters_total", "queue" => H::QUEUE.as_str())
+                    .increment(1);
+                tracing::error!(
+                    message.id = id,
+                    reason,
+                    "a message is among the dead letters now"
+                );
+                self.intake.acknowledge(&[message]).await;
+            }
+            Err(error) => {
+                let error = chain(&error);
+                tracing::error!(message.id = id, error, "a message cannot be buried yet");
+                self.put_aside(UNAVAILABLE_DELAY, Step::Bury(message, reason.to_owned()));
+            }
+        }
+    }
+
+    fn put_aside(&self, delay: Duration, step: Step) {
+        let waiting = tokio::time::sleep(delay).then(|()| future::ready(step));
+        self.aside.push(waiting.boxed());
     }
 }
 
@@ -167,65 +371,4 @@ async fn caught(
 ) -> Result<(), HandlerError> {
     let outcome = AssertUnwindSafe(handling).catch_unwind().await;
     outcome.unwrap_or_else(|_| Err(HandlerError::Failed("its consumer panicked".to_owned())))
-}
-
-async fn bury_unreadable(bus: &InProcess, taken: Vec<Delivered>) -> Vec<Delivered> {
-    let mut readable = Vec::with_capacity(taken.len());
-    for delivered in taken {
-        match &delivered.message {
-            Ok(_) => readable.push(delivered),
-            Err(reason) => bury(bus, delivered.row, reason).await,
-        }
-    }
-    readable
-}
-
-async fn failed(bus: &InProcess, queue: Queue, mut message: Delivered, reason: &str) {
-    message.failures += 1;
-    metrics::counter!("smarttasks_bus_messages_failed_total", "queue" => queue.as_str())
-        .increment(1);
-    tracing::warn!(
-        queue = queue.as_str(),
-        message.row,
-        message.failures,
-        message.created_at = %message.created_at,
-        reason,
-        "a message failed"
-    );
-    if message.failures >= DELIVERY_LIMIT {
-        bury(bus, message.row, reason).await;
-        return;
-    }
-    let row = message.row;
-    let counted = bus
-        .db()
-        .write(move |tx| Box::pin(outbox::record_failure(tx, row)))
-        .await;
-    if let Err(error) = counted {
-        tracing::error!(message.row = row, %error, "a failure could not be counted");
-    }
-    let delay = FIRST_DELAY * 2u32.saturating_pow(message.failures - 1);
-    bus.redeliver(queue, message, delay);
-}
-
-async fn bury(bus: &InProcess, row: i64, reason: &str) {
-    metrics::counter!("smarttasks_bus_dead_letters_total").increment(1);
-    tracing::error!(
-        message.row = row,
-        reason,
-        "a message goes to the dead letters"
-    );
-    loop {
-        let reason = reason.to_owned();
-        let buried = bus
-            .db()
-            .write(move |tx| {
-                let reason = reason.clone();
-                Box::pin(async move { outbox::bury(tx, row, &reason).await })
-            })
-            .await;
-        let Err(error) = buried else { return };
-        tracing::error!(message.row = row, %error, "a message could not be buried; trying again");
-        tokio::time::sleep(UNAVAILABLE_DELAY).await;
-    }
 }

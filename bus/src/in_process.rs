@@ -4,12 +4,16 @@
 //! queues are bounded: what does not fit stays in the table, and the relay reads it from there
 //! once there is room.
 
-use crate::consumer::Delivered;
+use crate::Result;
+use crate::bus::{Counted, DeadLetter, QueueState, Replay};
+use crate::consumer::{Delivered, Receipt};
+use smarttasks_store::outbox::Payload;
 use smarttasks_store::{Db, Error, Outgoing, Queue, outbox};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Messages that wait for one kind of consumer.
 const CAPACITY: usize = 1024;
@@ -21,6 +25,7 @@ const PAGE: u64 = 500;
 pub struct InProcess {
     db: Db,
     queues: Arc<[Lane; 2]>,
+    counted: Counted,
 }
 
 struct Lane {
@@ -44,11 +49,12 @@ impl InProcess {
         Self {
             db,
             queues: Arc::new(Queue::ALL.map(|_| Lane::new())),
+            counted: Counted::default(),
         }
     }
 
-    pub(crate) fn db(&self) -> &Db {
-        &self.db
+    pub(crate) fn counted(&self) -> &Counted {
+        &self.counted
     }
 
     fn lane(&self, queue: Queue) -> &Lane {
@@ -58,8 +64,7 @@ impl InProcess {
         }
     }
 
-    /// Publishes what has been committed, until told to stop.
-    pub async fn relay(&self, stop: CancellationToken) {
+    pub(crate) async fn relay(&self, stop: CancellationToken) {
         stop.run_until_cancelled(async {
             let mut last = 0;
             loop {
@@ -103,14 +108,9 @@ impl InProcess {
 
     async fn publish(&self, outgoing: Outgoing) {
         let queue = outgoing.queue;
-        metrics::counter!("smarttasks_bus_messages_published_total", "queue" => queue.as_str())
-            .increment(1);
+        self.counted.published(queue.as_str(), 1);
         // The receiving half lives as long as this bus, so sending waits but does not fail.
-        let _ = self
-            .lane(queue)
-            .sender
-            .send(Delivered::from(outgoing))
-            .await;
+        let _ = self.lane(queue).sender.send(delivered(outgoing)).await;
     }
 
     /// Waits for messages and takes at most `most` of them.
@@ -125,13 +125,88 @@ impl InProcess {
         batch
     }
 
-    /// Puts a message back after `delay`, without holding up the caller.
-    pub(crate) fn redeliver(&self, queue: Queue, message: Delivered, delay: Duration) {
-        let sender = self.lane(queue).sender.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(delay).await;
-            let _ = sender.send(message).await;
+    /// Counts a failure in the table, so that a restart does not forget it.
+    pub(crate) async fn record_failure(&self, row: i64) {
+        let counted = self
+            .db
+            .write(move |tx| Box::pin(outbox::record_failure(tx, row)))
+            .await;
+        if let Err(error) = counted {
+            tracing::error!(message.row = row, %error, "a failure could not be counted");
+        }
+    }
+
+    pub(crate) async fn bury(&self, row: i64, reason: &str) -> Result<()> {
+        let reason = reason.to_owned();
+        self.db
+            .write(move |tx| {
+                let reason = reason.clone();
+                Box::pin(async move { outbox::bury(tx, row, &reason).await })
+            })
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn queues(&self) -> Result<Vec<QueueState>> {
+        let pending = outbox::pending(&self.db).await?;
+        let state = |name: &str, messages| QueueState {
+            name: name.to_owned(),
+            messages,
+            consumers: None,
+        };
+        Ok(vec![
+            state("outbox", pending.count),
+            state("dead letters", pending.dead),
+        ])
+    }
+
+    pub(crate) async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
+        let letters = outbox::dead_letters(&self.db, limit as u64).await?;
+        let letters = letters.into_iter().map(|letter| DeadLetter {
+            id: letter.id.to_string(),
+            queue: letter.queue,
+            reason: letter.reason,
+            failures: u32::try_from(letter.failures).ok(),
+            body: letter.body,
+            died_at: Some(letter.died_at),
         });
+        Ok(letters.collect())
+    }
+
+    pub(crate) async fn replay(&self, which: &Replay) -> Result<u64> {
+        let ids = match which {
+            Replay::All => None,
+            // What is no id of ours is nobody's.
+            Replay::Only(ids) => Some(ids.iter().filter_map(|id| id.parse().ok()).collect()),
+        };
+        let ids: Option<Arc<[Uuid]>> = ids;
+        // Those that die again meanwhile are not for this call.
+        let mut left = outbox::pending(&self.db).await?.dead;
+        let mut replayed = 0;
+        while left > 0 {
+            let (ids, limit) = (ids.clone(), left.min(PAGE));
+            left -= limit;
+            replayed += self
+                .db
+                .write(move |tx| {
+                    let ids = ids.clone();
+                    Box::pin(async move { outbox::replay(tx, ids.as_deref(), limit).await })
+                })
+                .await?;
+        }
+        Ok(replayed)
+    }
+}
+
+fn delivered(outgoing: Outgoing) -> Delivered {
+    Delivered {
+        message: match outgoing.payload {
+            Payload::Here(message) => message,
+            Payload::Wire(_) => Err("it is on its way to a broker".into()),
+        },
+        receipt: Receipt::Row(outgoing.id),
+        failures: u32::try_from(outgoing.failures).unwrap_or_default(),
+        created_at: outgoing.created_at,
     }
 }
 

@@ -5,9 +5,7 @@ use crate::plan::{Plan, PlannedRun, Step};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use smarttasks_bus::Batch;
-use smarttasks_model::{
-    ChangeId, CommentId, Event, EventData, EventId, Message, RunStatus, Task, TaskId,
-};
+use smarttasks_model::{ChangeId, CommentId, Event, EventData, EventId, Message, RunStatus};
 use smarttasks_rules::Action;
 use smarttasks_store::runs::{self, Run, RunError};
 use smarttasks_store::{Cause, Db, Error, Result, Tx, comments, tasks};
@@ -176,7 +174,7 @@ fn act<'a>(
             | Action::AssignTask { task_id, .. }
             | Action::TagTask { task_id, .. }
             | Action::UntagTask { task_id, .. } => {
-                let task = task_as_is(tx, *task_id).await?;
+                let task = tasks::lock(tx, workspace, *task_id).await?;
                 if let Some(changes) = action.changes_for(&task) {
                     tasks::update(tx, workspace, *task_id, &changes, None, cause).await?;
                 }
@@ -184,11 +182,4 @@ fn act<'a>(
             }
         }
     })
-}
-
-async fn task_as_is(tx: &Tx, id: TaskId) -> Result<Task> {
-    tasks::by_ids_in(tx, [id])
-        .await?
-        .remove(&id)
-        .ok_or(Error::NotFound("task"))
 }

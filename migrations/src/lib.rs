@@ -30,12 +30,13 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// Declares a migration: its tables, then its indexes as `name: table (columns), …`.
+/// Declares a migration: its tables, then its indexes, then what only PostgreSQL needs.
 ///
 /// Indexes are SQL text because both backends read the same text, and partial and expression
 /// indexes are said more plainly so.
 macro_rules! migration {
-    (tables: [$($table:expr),+ $(,)?], indexes: [$($index:literal),* $(,)?] $(,)?) => {
+    (tables: [$($table:expr),+ $(,)?], indexes: [$($index:literal),* $(,)?]
+        $(, postgres: [$($statement:literal),* $(,)?])? $(,)?) => {
         use sea_orm_migration::prelude::*;
 
         #[derive(DeriveMigrationName)]
@@ -46,6 +47,9 @@ macro_rules! migration {
             async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
                 $(manager.create_table($table.to_owned()).await?;)+
                 $(manager.get_connection().execute_unprepared($index).await?;)*
+                $(if manager.get_database_backend() == sea_orm_migration::sea_orm::DbBackend::Postgres {
+                    $(manager.get_connection().execute_unprepared($statement).await?;)*
+                })?
                 Ok(())
             }
         }

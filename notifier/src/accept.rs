@@ -11,15 +11,15 @@ use smarttasks_model::{
     Content, DeliveryId, Email, Message, Notification, Timestamp, WebhookTarget, WorkspaceId,
 };
 use smarttasks_store::deliveries::{self, Delivery, Status};
-use smarttasks_store::{Db, Due, Queue, Result, Timer, Tx, workspaces};
+use smarttasks_store::{Db, Due, Queue, Result, Timer, Tx, instances, timers, workspaces};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// After this long a delivery that nobody has reported on is taken up again, unless this process
-/// is still at it.
-const RECOVERY: Duration = Duration::from_secs(120);
+/// After this long a delivery that nobody has reported on is taken up again, whatever has become
+/// of it. That of a process that is gone is taken up as soon as that is known.
+const RECOVERY: Duration = Duration::from_secs(24 * 3600);
 /// The time over which mails to people who are no members are counted.
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -65,6 +65,23 @@ impl Notifier {
         self.recorder.run(&self.dispatcher, stop).await;
     }
 
+    /// Says again and again that this process lives, for as long as it does: otherwise others take
+    /// up what it is sending. At the end it hands over what is left.
+    pub async fn stay_alive(&self, stop: CancellationToken) {
+        while stop
+            .run_until_cancelled(tokio::time::sleep(instances::INTERVAL))
+            .await
+            .is_some()
+        {
+            if let Err(error) = instances::beat(&self.db).await {
+                tracing::warn!(%error, "the database could not be told that this process lives");
+            }
+        }
+        if let Err(error) = instances::leave(&self.db).await {
+            tracing::warn!(%error, "what is left could not be handed over; others find it");
+        }
+    }
+
     /// How many attempts are under way or waiting for their turn.
     pub fn in_flight(&self) -> usize {
         self.dispatcher.in_flight()
@@ -75,19 +92,15 @@ impl Handler for Notifier {
     const QUEUE: Queue = Queue::Notifications;
 
     async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
-        // What is being sent already is left to whoever sends it; what is claimed here cannot be
-        // finished by another between our reading and our sending it.
-        let claim = self.dispatcher.claim(batch.messages().filter_map(due));
         let external_per_hour = u64::from(self.settings.external_per_hour);
-        let claimed = claim.ids();
         let accepted = self
             .db
             .write(move |tx| {
-                let (batch, claimed) = (batch.clone(), claimed.clone());
-                Box::pin(async move { accept(tx, &batch, claimed, external_per_hour).await })
+                let batch = batch.clone();
+                Box::pin(async move { accept(tx, &batch, external_per_hour).await })
             })
             .await?;
-        self.dispatcher.dispatch(accepted, claim).await?;
+        self.dispatcher.dispatch(accepted).await;
         Ok(())
     }
 }
@@ -100,12 +113,7 @@ fn due(message: &Message) -> Option<DeliveryId> {
 }
 
 /// Commits what the batch asks for, and returns what is to be sent now.
-async fn accept(
-    tx: &mut Tx,
-    batch: &Batch,
-    claimed: Vec<DeliveryId>,
-    external_per_hour: u64,
-) -> Result<Vec<Delivery>> {
+async fn accept(tx: &mut Tx, batch: &Batch, external_per_hour: u64) -> Result<Vec<Delivery>> {
     batch.settle(tx);
     let mut new: Vec<Delivery> = Vec::new();
     for message in batch.messages() {
@@ -122,8 +130,12 @@ async fn accept(
     }
     let mut to_send = new;
     to_send.retain(|delivery| delivery.status == Status::Pending);
-    let due = deliveries::pending(tx, batch.messages().filter_map(due)).await?;
-    for delivery in to_send.iter().chain(&due) {
+    let mut due = deliveries::pending(tx, batch.messages().filter_map(due)).await?;
+    // What is being sent already is left to whoever sends it.
+    let taken_up = timers::taken_up(tx, due.iter().map(|delivery| delivery.id)).await?;
+    due.retain(|delivery| !taken_up.contains(&delivery.id));
+    to_send.append(&mut due);
+    for delivery in &to_send {
         tx.schedule(Timer {
             fire_at: tx.now() + RECOVERY,
             workspace_id: Some(delivery.workspace_id),
@@ -132,11 +144,6 @@ async fn accept(
             },
         });
     }
-    // What somebody else is sending has its timer again, and is left to them.
-    to_send.extend(
-        due.into_iter()
-            .filter(|delivery| claimed.contains(&delivery.id)),
-    );
     Ok(to_send)
 }
 
@@ -227,7 +234,11 @@ async fn suppress_external(tx: &Tx, new: &mut [Delivery], per_hour: u64) -> Resu
         let members = workspaces::member_emails(tx, workspace, &addresses).await?;
         let mut sent = match addresses.iter().all(|email| members.contains(&email.key())) {
             true => 0,
-            false => deliveries::count_external(tx, workspace, tx.now() - HOUR).await?,
+            false => {
+                // Two notifiers that count at once would both find room.
+                workspaces::lock(tx, workspace).await?;
+                deliveries::count_external(tx, workspace, tx.now() - HOUR).await?
+            }
         };
         let of_workspace = new
             .iter_mut()

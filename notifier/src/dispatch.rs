@@ -10,13 +10,14 @@ use crate::ladder;
 use crate::outcome::{Attempt, SendError};
 use crate::webhook::{WebhookRequest, WebhookSender};
 use futures_util::FutureExt;
-use smarttasks_model::{DeliveryId, Recipient, SigningSecret, Timestamp, WebhookUrl, WorkspaceId};
+use smarttasks_model::{Recipient, SigningSecret, Timestamp, WebhookUrl, WorkspaceId};
 use smarttasks_store::deliveries::{self, Content, Delivery, Outcome, Report};
 use smarttasks_store::endpoints::{self, Endpoint};
 use smarttasks_store::{Db, Result, workspaces};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -45,12 +46,13 @@ struct Inner {
     breakers: Breakers,
     hands: Semaphore,
     state: Mutex<State>,
+    /// Deliveries that are taken up and not yet reported on.
+    in_flight: AtomicUsize,
     reports: mpsc::Sender<Sent>,
 }
 
 #[derive(Default)]
 struct State {
-    in_flight: HashSet<DeliveryId>,
     lanes: HashMap<Lane, (Arc<Semaphore>, usize)>,
 }
 
@@ -74,6 +76,8 @@ enum Job {
     Webhook(Box<WebhookRequest>, BreakerKey),
     /// It cannot be sent at all.
     Impossible(String),
+    /// It cannot be sent now.
+    Later,
 }
 
 impl Dispatcher {
@@ -92,51 +96,35 @@ impl Dispatcher {
             breakers,
             hands: Semaphore::new(concurrency.get()),
             state: Mutex::default(),
+            in_flight: AtomicUsize::new(0),
             reports,
         }))
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        self.0.state().in_flight.len()
+        self.0.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Called once what came of deliveries is recorded: until then a second message about one
-    /// of them does nothing.
-    pub(crate) fn recorded(&self, ids: impl IntoIterator<Item = DeliveryId>) {
-        let mut state = self.0.state();
-        for id in ids {
-            state.in_flight.remove(&id);
-        }
+    /// Called once what came of so many deliveries is recorded.
+    pub(crate) fn recorded(&self, number: usize) {
+        self.0.in_flight.fetch_sub(number, Ordering::Relaxed);
     }
 
-    /// Claims these deliveries, but for those that are being sent already.
-    pub(crate) fn claim(&self, ids: impl IntoIterator<Item = DeliveryId>) -> Claim {
-        let mut state = self.0.state();
-        let ids = ids
-            .into_iter()
-            .filter(|id| state.in_flight.insert(*id))
-            .collect();
-        drop(state);
-        Claim {
-            dispatcher: self.clone(),
-            ids,
-        }
-    }
-
-    /// Starts to send; returns at once. What is claimed and not accepted is let go.
-    pub(crate) async fn dispatch(&self, accepted: Vec<Delivery>, mut claim: Claim) -> Result<()> {
-        let targets = self.targets(&accepted).await?;
+    /// Starts to send what is committed as taken up by this process; returns at once.
+    pub(crate) async fn dispatch(&self, accepted: Vec<Delivery>) {
+        self.0
+            .in_flight
+            .fetch_add(accepted.len(), Ordering::Relaxed);
+        let targets = self.targets(&accepted).await;
         let now = self.0.db.clock().now();
         for delivery in accepted {
-            let claimed = claim.ids.remove(&delivery.id);
-            if !claimed && !self.0.state().in_flight.insert(delivery.id) {
-                continue;
-            }
-            let job = targets.job(&delivery, now);
+            let job = match &targets {
+                Ok(targets) => targets.job(&delivery, now),
+                Err(_) => Job::Later,
+            };
             let this = self.clone();
             tokio::spawn(async move { this.send(Arc::new(delivery), job, now).await });
         }
-        Ok(())
     }
 
     /// The deliveries are committed, so this is tried until the database answers.
@@ -147,7 +135,11 @@ impl Dispatcher {
                     tracing::warn!(%error, "endpoints cannot be read; trying again");
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
-                loaded => return loaded,
+                loaded => {
+                    return loaded.inspect_err(|error| {
+                        tracing::error!(%error, "what signs webhooks cannot be read; they are put off");
+                    });
+                }
             }
         }
     }
@@ -185,6 +177,7 @@ impl Inner {
             Job::Mail(_) => Lane::Mail(delivery.workspace_id),
             Job::Webhook(_, key) => Lane::Webhook(key.clone()),
             Job::Impossible(reason) => return (impossible(delivery, reason.clone()), false),
+            Job::Later => return (self.put_off(delivery, self.now() + PUT_OFF), false),
         };
         let Some(place) = self.enter(lane) else {
             return (self.put_off(delivery, self.now() + PUT_OFF), false);
@@ -206,6 +199,7 @@ impl Inner {
             Job::Mail(mail) => self.mail(delivery, &mail).await,
             Job::Webhook(request, key) => self.webhook(delivery, *request, &key).await,
             Job::Impossible(reason) => (impossible(delivery, reason), false),
+            Job::Later => (self.put_off(delivery, self.now() + PUT_OFF), false),
         }
     }
 
@@ -304,7 +298,7 @@ impl Inner {
 
     fn enter(&self, lane: Lane) -> Option<Place<'_>> {
         let mut state = self.state();
-        if state.in_flight.len() > MEMORY {
+        if self.in_flight.load(Ordering::Relaxed) > MEMORY {
             return None;
         }
         let width = match lane {
@@ -352,24 +346,6 @@ impl Drop for Place<'_> {
                 state.lanes.remove(&self.lane);
             }
         }
-    }
-}
-
-/// Deliveries that nobody else may send, until they are dispatched or this is dropped.
-pub(crate) struct Claim {
-    dispatcher: Dispatcher,
-    ids: HashSet<DeliveryId>,
-}
-
-impl Claim {
-    pub(crate) fn ids(&self) -> Vec<DeliveryId> {
-        self.ids.iter().copied().collect()
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.dispatcher.recorded(self.ids.drain());
     }
 }
 

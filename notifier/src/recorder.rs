@@ -55,7 +55,7 @@ impl Recorder {
             }
             let sent: Arc<[Sent]> = batch.drain(..).collect();
             self.write(&sent).await;
-            dispatcher.recorded(sent.iter().map(|sent| sent.report.delivery_id));
+            dispatcher.recorded(sent.len());
         }
     }
 

@@ -11,7 +11,7 @@ mod retention;
 
 pub use retention::{MailFiles, Settings};
 
-use smarttasks_store::{Db, Due, Result, Timer, timers};
+use smarttasks_store::{Db, Due, Result, Timer, instances, timers};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -57,6 +57,23 @@ impl Scheduler {
             }
         })
         .await;
+    }
+
+    /// Looks again and again which processes live, until told to stop; what those that are gone
+    /// were sending is due at once.
+    pub async fn watch(&self, stop: CancellationToken) {
+        let mut watch = instances::Watch::default();
+        while stop
+            .run_until_cancelled(tokio::time::sleep(instances::INTERVAL))
+            .await
+            .is_some()
+        {
+            match watch.look(&self.db).await {
+                Ok(0) => {}
+                Ok(gone) => tracing::warn!(gone, "notifiers are gone; what they sent is taken up"),
+                Err(error) => tracing::warn!(%error, "who lives could not be looked up"),
+            }
+        }
     }
 
     async fn fire_and_wait(&self) -> Result<()> {

@@ -35,8 +35,23 @@ pub enum Command {
     /// Administer accounts.
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Look at everything that the service needs: configuration, database, migrations, clock,
+    /// broker, queues, dead letters, cache, mail.
+    Doctor(Doctor),
     /// Ask the service that runs with this configuration whether it is well; for containers.
     Healthcheck,
+}
+
+/// Looks at everything that the service needs.
+#[derive(Debug, Default, Args)]
+pub struct Doctor {
+    /// Give dead letters back to their queues: those with these ids, or all. Embedded, the service
+    /// must be stopped.
+    #[arg(long, num_args = 0.., value_name = "ID")]
+    pub replay: Option<Vec<String>>,
+    /// Show at most so many dead letters.
+    #[arg(long, default_value_t = 20, value_name = "NUMBER")]
+    pub dead_letters: usize,
 }
 
 /// Looks at the configuration.
@@ -79,6 +94,10 @@ pub struct SettingFlags {
     /// Where to listen; short for --set http.listen=ADDR.
     #[arg(long, global = true, value_name = "ADDR")]
     pub listen: Option<String>,
+    /// What this process does: some of api, engine, scheduler, notifier; short for
+    /// --set roles=ROLES.
+    #[arg(long, global = true, value_name = "ROLES")]
+    pub roles: Option<String>,
     /// Set one key; may be given many times.
     #[arg(long, global = true, value_name = "SECTION.KEY=VALUE", value_parser = key_and_value)]
     pub set: Vec<(String, String)>,
@@ -104,6 +123,7 @@ impl SettingFlags {
         let short = [
             ("--data-dir", "data_dir", &self.data_dir),
             ("--listen", "http.listen", &self.listen),
+            ("--roles", "roles", &self.roles),
         ];
         let short = short.into_iter().filter_map(|(flag, key, value)| {
             Some(Flag {

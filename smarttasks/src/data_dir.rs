@@ -1,18 +1,19 @@
 //! The data directory: one process at a time, and the secret that encrypts what is in it.
 
 use crate::Error;
-use crate::config::{SecretKey, Setting};
+use crate::config::{Config, DatabaseUrl, SecretKey, Setting};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// A data directory that this process alone uses, for as long as this value lives.
+/// A data directory; with an embedded database this process alone uses it, for as long as this
+/// value lives.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
     /// Locked; the system lets go of it when the process ends, however it ends.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl DataDir {
@@ -28,8 +29,29 @@ impl DataDir {
             .map_err(|cause| failed("make the data directory", path, cause))?;
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock(path)?,
+            _lock: Some(lock(path)?),
         })
+    }
+
+    /// A directory that other processes use too, because all that it holds is mails as files;
+    /// made when there is one.
+    pub fn shared(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            _lock: None,
+        }
+    }
+
+    /// The directory of this configuration.
+    ///
+    /// # Errors
+    /// Those of [`DataDir::open`].
+    pub fn of(config: &Config) -> Result<Self, Error> {
+        let path = &config.instance.data_dir;
+        match config.instance.database_url {
+            DatabaseUrl::File(_) => Self::open(path),
+            DatabaseUrl::Server(_) => Ok(Self::shared(path)),
+        }
     }
 
     /// The directory.

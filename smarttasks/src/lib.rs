@@ -5,6 +5,7 @@ pub mod commands;
 pub mod config;
 pub mod data_dir;
 mod error;
+mod health;
 pub mod service;
 pub mod telemetry;
 

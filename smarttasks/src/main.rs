@@ -39,6 +39,7 @@ fn run(cli: &Cli) -> Result<(), Error> {
             commands::config::show_settings(&loaded, &mut out)
         }
         Some(Command::Config(ConfigCommand::Check)) => commands::config::check(&loaded, &mut out),
+        Some(Command::Doctor(asked)) => wait_for(commands::doctor::run(&loaded, asked, &mut out)),
         Some(Command::Healthcheck) => commands::healthcheck::run(&config.http, &mut out),
     }
 }

@@ -40,9 +40,7 @@ pub async fn create(
     text: String,
     cause: &Cause,
 ) -> Result<Comment> {
-    let task = tasks::by_ids_in(tx, [task_id]).await?.remove(&task_id);
-    let task = task.filter(|task| task.workspace_id == workspace);
-    let task = task.ok_or(Error::NotFound("task"))?;
+    let task = tasks::lock(tx, workspace, task_id).await?;
     let row = comments::Model {
         id: id.0,
         workspace_id: workspace.0,

@@ -1,48 +1,89 @@
-//! The database: one writer, a pool of readers, and what a commit tells the rest of the process.
+//! The database: how it is opened, read and written, and what a commit tells the rest of the
+//! process.
 
 use crate::entity::outbox;
 use crate::group::{self, Call, Job};
-use crate::outbox::Outgoing;
-use crate::tx::{Committed, OutboxIds, Tx};
-use crate::{Error, Result, Vault};
+use crate::outbox::{OutboxIds, Outgoing};
+use crate::reader::Reader;
+use crate::tx::{Committed, Process, Tx};
+use crate::{Error, Result, Vault, postgres, sqlite};
 use futures_util::future::BoxFuture;
-use sea_orm::sqlx::sqlite::{SqliteAutoVacuum, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, QueryOrder,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryOrder, Statement,
 };
 use smarttasks_migrations::{Migrator, MigratorTrait};
 use smarttasks_model::{Clock, Timestamp};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
+use uuid::Uuid;
 
 /// Where the data is and how much of it may wait.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The SQLite file.
-    pub path: PathBuf,
+    /// Where.
+    pub location: Location,
     /// Above this many pending messages, [`Db::admit`] refuses.
     pub max_pending: i64,
-    /// Connections for reading.
-    pub readers: u32,
+}
+
+/// Which database.
+#[derive(Clone)]
+pub enum Location {
+    /// A SQLite file, which this process alone uses.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Connections for reading.
+        readers: u32,
+    },
+    /// A PostgreSQL server, which other processes use too.
+    Server {
+        /// Its URL, password and all.
+        url: String,
+        /// The most connections of this process.
+        connections: u32,
+    },
+}
+
+impl fmt::Debug for Location {
+    /// Without the URL, which has a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, .. } => f.debug_tuple("File").field(path).finish(),
+            Self::Server { connections, .. } => f.debug_tuple("Server").field(connections).finish(),
+        }
+    }
 }
 
 /// A handle on the database; cheap to clone.
 #[derive(Clone)]
 pub struct Db {
     shared: Arc<Shared>,
-    jobs: mpsc::Sender<Box<dyn Job>>,
+    writer: Writer,
+}
+
+/// How writes reach the database.
+#[derive(Clone)]
+enum Writer {
+    /// Through the one connection of the embedded database, together.
+    Grouped {
+        conn: DatabaseConnection,
+        jobs: mpsc::Sender<Box<dyn Job>>,
+    },
+    /// Through any connection, each alone.
+    Pooled,
 }
 
 /// What the handle and the writer share.
 pub(crate) struct Shared {
-    pub(crate) writer: DatabaseConnection,
     pub(crate) clock: Clock,
-    pub(crate) vault: Vault,
+    pub(crate) process: Process,
     pub(crate) outbox_ids: OutboxIds,
-    reader: DatabaseConnection,
+    pub(crate) reader: Reader,
     pending: AtomicI64,
     max_pending: i64,
     handover: Handover,
@@ -63,51 +104,110 @@ const HANDOVER: usize = 4096;
 /// How many writes may wait for their turn.
 const JOBS: usize = 1024;
 /// How long a request waits for a connection or its turn before it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Db {
-    /// Opens the database, brings its schema up to date and starts its writer.
+    /// Opens the database and brings its schema up to date; processes that open the same server's
+    /// at the same time wait for each other.
     ///
     /// # Errors
-    /// When the file cannot be opened or a migration fails.
+    /// When it cannot be opened or a migration fails.
     pub async fn open(settings: &Settings, clock: Clock, vault: Vault) -> Result<Self> {
-        let writer = connect(settings, Access::Write).await?;
-        Migrator::up(&writer, None).await?;
-        let reader = connect(settings, Access::Read).await?;
-        let last = outbox::Entity::find()
-            .order_by_desc(outbox::Column::Id)
-            .one(&writer)
-            .await?;
-        let (sender, receiver) = mpsc::channel(HANDOVER);
-        let shared = Arc::new(Shared {
-            writer,
-            clock,
-            vault,
-            outbox_ids: Arc::new(AtomicI64::new(last.map_or(1, |row| row.id + 1))),
-            reader,
-            pending: AtomicI64::new(0),
-            max_pending: settings.max_pending,
-            handover: Handover {
-                sender,
-                receiver: Mutex::new(receiver),
-                // Whatever an earlier process left is in the table only.
-                behind: AtomicBool::new(true),
-            },
-            timers: Notify::new(),
-            commits: watch::Sender::new(0),
-        });
-        let (jobs, queue) = mpsc::channel(JOBS);
-        tokio::spawn(group::run(Arc::clone(&shared), queue));
-        let db = Self { shared, jobs };
-        let pending = crate::outbox::pending(&db).await?;
-        let count = i64::try_from(pending.count).unwrap_or(i64::MAX);
-        db.shared.pending.store(count, Ordering::Relaxed);
-        Ok(db)
+        match &settings.location {
+            Location::File { path, readers } => {
+                let conn = sqlite::writer(path).await?;
+                Migrator::up(&conn, None).await?;
+                let last = outbox::Entity::find()
+                    .order_by_desc(outbox::Column::Id)
+                    .one(&conn)
+                    .await?;
+                let ids = OutboxIds::from(last.map_or(1, |row| row.id + 1));
+                let reader = Reader::fixed(sqlite::readers(path, *readers).await?);
+                let shared = Shared::new(settings, clock, vault, ids, reader);
+                let (jobs, queue) = mpsc::channel(JOBS);
+                tokio::spawn(group::run(Arc::clone(&shared), conn.clone(), queue));
+                let writer = Writer::Grouped { conn, jobs };
+                let db = Self { shared, writer };
+                db.count_pending().await?;
+                Ok(db)
+            }
+            Location::Server { url, connections } => {
+                postgres::migrate(url).await?;
+                let (url, connections) = (url.clone(), *connections);
+                let connect = Arc::new(move || postgres::pool(&url, connections));
+                let reader = Reader::replaceable(connect)?;
+                let shared = Shared::new(settings, clock, vault, OutboxIds::blocks(), reader);
+                let writer = Writer::Pooled;
+                let db = Self { shared, writer };
+                db.count_pending().await?;
+                Ok(db)
+            }
+        }
+    }
+
+    /// Opens the database as it is, for looking: beside a service that uses it, without bringing
+    /// the schema up to date, and, when it is a file, without writing.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn look(settings: &Settings, clock: Clock, vault: Vault) -> Result<Self> {
+        let ids = OutboxIds::blocks();
+        match &settings.location {
+            Location::File { path, readers } => {
+                let conn = sqlite::readers(path, *readers).await?;
+                let reader = Reader::fixed(conn.clone());
+                // Nobody takes jobs: every write is refused.
+                let (jobs, _) = mpsc::channel(1);
+                let shared = Shared::new(settings, clock, vault, ids, reader);
+                let writer = Writer::Grouped { conn, jobs };
+                Ok(Self { shared, writer })
+            }
+            Location::Server { url, connections } => {
+                let reader = Reader::fixed(postgres::pool(url, *connections)?);
+                let shared = Shared::new(settings, clock, vault, ids, reader);
+                let writer = Writer::Pooled;
+                Ok(Self { shared, writer })
+            }
+        }
+    }
+
+    /// The migrations that have not run yet.
+    ///
+    /// # Errors
+    /// When the database cannot be read, as when none has.
+    pub async fn missing_migrations(&self) -> Result<Vec<String>> {
+        let applied = Migrator::get_migration_models(&self.reader().pool()).await?;
+        let mut missing: Vec<String> = Migrator::migrations()
+            .iter()
+            .map(|migration| migration.name().to_owned())
+            .collect();
+        missing.retain(|name| applied.iter().all(|applied| applied.version != *name));
+        Ok(missing)
+    }
+
+    /// What the server's clock says; a file has none.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn server_time(&self) -> Result<Option<Timestamp>> {
+        if self.is_embedded() {
+            return Ok(None);
+        }
+        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+        let statement = Statement::from_string(DbBackend::Postgres, sql);
+        let row = self.reader().query_one_raw(statement).await?;
+        let row = row.ok_or(DbErr::RecordNotFound("the time".to_owned()))?;
+        Ok(Some(at(row.try_get_by_index(0)?)))
+    }
+
+    /// Whether this process alone uses the database.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.writer, Writer::Grouped { .. })
     }
 
     /// Runs `closure` in a transaction and returns once it is on disk.
     ///
-    /// The closure may run again after a rollback, so it owns what it uses. It shares its
+    /// The closure may run again after a rollback, so it owns what it uses. Embedded, it shares its
     /// transaction with the writes that arrive together with it.
     ///
     /// # Errors
@@ -117,13 +217,16 @@ impl Db {
         T: Send + 'static,
         F: for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T>> + Send + 'static,
     {
+        let Writer::Grouped { jobs, .. } = &self.writer else {
+            return postgres::write(&self.shared, closure).await;
+        };
         let (reply, answer) = oneshot::channel();
         let call = Box::new(Call {
             closure,
             value: None,
             reply,
         });
-        match tokio::time::timeout(PATIENCE, self.jobs.send(call)).await {
+        match tokio::time::timeout(PATIENCE, jobs.send(call)).await {
             Ok(Ok(())) => answer.await.unwrap_or(Err(Error::Unavailable(None))),
             Ok(Err(_)) => Err(Error::Unavailable(None)),
             Err(_) => Err(Error::Overloaded {
@@ -145,6 +248,18 @@ impl Db {
         Ok(())
     }
 
+    /// Counts the pending messages in the table. On a server other processes write and settle
+    /// them too, so that this has to be done again and again.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn count_pending(&self) -> Result<()> {
+        let count = crate::outbox::count(self).await?;
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.shared.pending.store(count, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// How many messages are pending.
     pub fn pending_messages(&self) -> i64 {
         self.shared.pending.load(Ordering::Relaxed)
@@ -157,7 +272,7 @@ impl Db {
 
     /// What seals secrets.
     pub fn vault(&self) -> &Vault {
-        &self.shared.vault
+        &self.shared.process.vault
     }
 
     /// Whether the database answers.
@@ -169,18 +284,18 @@ impl Db {
         Ok(())
     }
 
-    /// Moves the write-ahead log into the database file and gives free pages back to the disk.
+    /// Moves the write-ahead log into the database file and gives free pages back to the disk; a
+    /// server does so by itself.
     ///
     /// # Errors
     /// When the database cannot be written.
     pub async fn tidy(&self) -> Result<()> {
-        self.shared
-            .writer
-            .execute_unprepared("PRAGMA incremental_vacuum(1000)")
+        let Writer::Grouped { conn, .. } = &self.writer else {
+            return Ok(());
+        };
+        conn.execute_unprepared("PRAGMA incremental_vacuum(1000)")
             .await?;
-        self.shared
-            .writer
-            .execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)")
+        conn.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)")
             .await?;
         Ok(())
     }
@@ -208,23 +323,49 @@ impl Db {
 
     #[cfg(test)]
     pub(crate) async fn write_pragma(&self, statement: sea_orm::Statement) -> String {
-        let row = self
-            .shared
-            .writer
-            .query_one_raw(statement)
-            .await
-            .unwrap()
-            .unwrap();
+        let Writer::Grouped { conn, .. } = &self.writer else {
+            panic!("only SQLite has pragmas");
+        };
+        let row = conn.query_one_raw(statement).await.unwrap().unwrap();
         let text: Result<String, _> = row.try_get_by_index(0);
         text.unwrap_or_else(|_| row.try_get_by_index::<i64>(0).unwrap().to_string())
     }
 
-    pub(crate) fn reader(&self) -> &DatabaseConnection {
+    pub(crate) fn reader(&self) -> &Reader {
         &self.shared.reader
     }
 }
 
 impl Shared {
+    fn new(
+        settings: &Settings,
+        clock: Clock,
+        vault: Vault,
+        outbox_ids: OutboxIds,
+        reader: Reader,
+    ) -> Arc<Self> {
+        let (sender, receiver) = mpsc::channel(HANDOVER);
+        Arc::new(Self {
+            clock,
+            process: Process {
+                instance: Uuid::new_v4(),
+                vault,
+            },
+            outbox_ids,
+            reader,
+            pending: AtomicI64::new(0),
+            max_pending: settings.max_pending,
+            handover: Handover {
+                sender,
+                receiver: Mutex::new(receiver),
+                // Whatever an earlier process left is in the table only.
+                behind: AtomicBool::new(true),
+            },
+            timers: Notify::new(),
+            commits: watch::Sender::new(0),
+        })
+    }
+
     /// Tells the relay, the scheduler and whoever watches that a commit happened.
     pub(crate) fn announce(&self, committed: Committed) {
         let more = i64::try_from(committed.outgoing.len()).unwrap_or(i64::MAX);
@@ -241,46 +382,6 @@ impl Shared {
         }
         self.commits.send_modify(|count| *count += 1);
     }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Access {
-    Write,
-    Read,
-}
-
-async fn connect(settings: &Settings, access: Access) -> Result<DatabaseConnection> {
-    let path = settings.path.clone();
-    let mut options = ConnectOptions::new("sqlite::memory:");
-    options
-        .max_connections(if access == Access::Write {
-            1
-        } else {
-            settings.readers
-        })
-        .min_connections(1)
-        .acquire_timeout(PATIENCE)
-        .test_before_acquire(false)
-        .sqlx_logging(false)
-        .record_stmt_in_spans(false)
-        .map_sqlx_sqlite_opts(move |options| {
-            let options = options
-                .in_memory(false)
-                .shared_cache(false)
-                .filename(&path)
-                .busy_timeout(PATIENCE)
-                .foreign_keys(false)
-                .statement_cache_capacity(200);
-            match access {
-                Access::Read => options.read_only(true),
-                Access::Write => options
-                    .create_if_missing(true)
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Full)
-                    .auto_vacuum(SqliteAutoVacuum::Incremental),
-            }
-        });
-    Ok(Database::connect(options).await?)
 }
 
 /// Milliseconds as the database keeps them.

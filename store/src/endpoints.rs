@@ -4,7 +4,7 @@ use crate::db::at;
 use crate::entity::endpoints;
 use crate::page::{self, Listed, Page};
 use crate::users::expect_version;
-use crate::workspaces::bump_rules;
+use crate::workspaces::{self, bump_rules};
 use crate::{Conflict, Db, Error, Result, Tx, Vault};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order,
@@ -87,6 +87,7 @@ const ROTATION: Duration = Duration::from_secs(24 * 3600);
 /// # Errors
 /// [`Conflict::NameTaken`].
 pub async fn create(tx: &mut Tx, workspace: WorkspaceId, new: NewEndpoint) -> Result<Endpoint> {
+    workspaces::lock(tx, workspace).await?;
     expect_free_name(tx, workspace, new.id, &new.name).await?;
     let now = tx.now();
     let endpoint = Endpoint {
@@ -164,6 +165,7 @@ pub async fn disable(
     id: EndpointId,
     reason: &str,
 ) -> Result<Option<Endpoint>> {
+    workspaces::lock(tx, workspace).await?;
     let Some(row) = find_row(tx.conn(), workspace, id).await? else {
         return Ok(None);
     };
@@ -327,6 +329,7 @@ async fn expect(
     workspace: WorkspaceId,
     id: EndpointId,
 ) -> Result<(endpoints::Model, Endpoint)> {
+    workspaces::lock(tx, workspace).await?;
     let row = find_row(tx.conn(), workspace, id)
         .await?
         .ok_or(Error::NotFound("endpoint"))?;

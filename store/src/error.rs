@@ -117,12 +117,25 @@ fn is_unavailable(error: &DbErr) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
-            // SQLite's extended codes hold the primary one in their low byte (sqlite.org/rescode.html):
-            // BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN.
-            let primary = code.parse::<i32>().map(|code| code & 0xff);
-            primary.is_ok_and(|primary| matches!(primary, 5..=10 | 13 | 14))
+        sqlx::Error::Database(cause) => cause.code().is_some_and(|code| match code.len() {
+            5 => is_temporary_state(&code),
+            _ => is_temporary_sqlite(&code),
         }),
         _ => false,
     }
+}
+
+/// By PostgreSQL's table of error codes: connections (08), transactions ended because of others
+/// (40), resources (53), an operator or a limit (57), the system under it (58); a lock that was not
+/// to be had, a session that was idle for too long, a server that takes no writes.
+fn is_temporary_state(code: &str) -> bool {
+    matches!(code.get(..2), Some("08" | "40" | "53" | "57" | "58"))
+        || matches!(code, "55P03" | "25P03" | "25006")
+}
+
+/// SQLite's extended codes hold the primary one in their low byte (sqlite.org/rescode.html): BUSY,
+/// LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN.
+fn is_temporary_sqlite(code: &str) -> bool {
+    let primary = code.parse::<i32>().map(|code| code & 0xff);
+    primary.is_ok_and(|primary| matches!(primary, 5..=10 | 13 | 14))
 }

@@ -1,4 +1,4 @@
-//! Group commit: the writes that arrive together share a transaction.
+//! Group commit on the embedded database: the writes that arrive together share a transaction.
 //!
 //! A commit on SQLite costs a sync of the disk and a statement costs about the same however many
 //! rows it holds, so a hundred writes in one transaction cost little more than one. A write that
@@ -11,7 +11,7 @@ use crate::tx::{Pending, Tx};
 use crate::{Error, Result};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sea_orm::{SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sea_orm::{DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -60,7 +60,11 @@ where
 }
 
 /// Takes writes until every [`Db`](crate::Db) is gone.
-pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    writer: DatabaseConnection,
+    mut jobs: mpsc::Receiver<Box<dyn Job>>,
+) {
     while let Some(first) = jobs.recv().await {
         let mut group = vec![first];
         while group.len() < GROUP
@@ -69,15 +73,15 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Box<dyn Jo
             group.push(job);
         }
         group.retain(|job| !job.is_abandoned());
-        commit(&shared, group).await;
+        commit(&shared, &writer, group).await;
     }
 }
 
-async fn commit(shared: &Shared, mut group: Vec<Box<dyn Job>>) {
+async fn commit(shared: &Shared, writer: &DatabaseConnection, mut group: Vec<Box<dyn Job>>) {
     if group.is_empty() {
         return;
     }
-    match together(shared, &mut group).await {
+    match together(shared, writer, &mut group).await {
         Ok(outcomes) => {
             for (job, outcome) in group.into_iter().zip(outcomes) {
                 job.finish(outcome);
@@ -86,7 +90,7 @@ async fn commit(shared: &Shared, mut group: Vec<Box<dyn Job>>) {
         Err(error) if group.len() > 1 => {
             tracing::debug!(%error, writes = group.len(), "a group of writes runs one by one");
             for job in group {
-                Box::pin(commit(shared, vec![job])).await;
+                Box::pin(commit(shared, writer, vec![job])).await;
             }
         }
         Err(error) => {
@@ -98,14 +102,18 @@ async fn commit(shared: &Shared, mut group: Vec<Box<dyn Job>>) {
 }
 
 /// Runs the group in one transaction; the outcomes are those of its writes.
-async fn together(shared: &Shared, group: &mut [Box<dyn Job>]) -> Result<Vec<Result<()>>> {
+async fn together(
+    shared: &Shared,
+    writer: &DatabaseConnection,
+    group: &mut [Box<dyn Job>],
+) -> Result<Vec<Result<()>>> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
-    let conn = shared.writer.begin_with_options(options).await?;
+    let conn = writer.begin_with_options(options).await?;
     let now = shared.clock.now();
-    let mut tx = Tx::new(conn, now, shared.vault.clone(), group.len() > 1);
+    let mut tx = Tx::new(conn, now, shared.process.clone(), group.len() > 1);
     let mut gathered = Pending::default();
     let mut outcomes = Vec::with_capacity(group.len());
     for job in group {
@@ -122,7 +130,9 @@ async fn together(shared: &Shared, group: &mut [Box<dyn Job>]) -> Result<Vec<Res
         }
     }
     let conn = tx.into_conn();
-    let committed = gathered.write(&conn, now, &shared.outbox_ids).await?;
+    let committed = gathered
+        .write(&conn, now, &shared.outbox_ids, shared.process.instance)
+        .await?;
     conn.commit().await?;
     shared.announce(committed);
     Ok(outcomes)

@@ -4,7 +4,7 @@ use crate::db::at;
 use crate::entity::{rule_stats, rule_versions, rules, tasks as task_rows};
 use crate::page::{self, Listed, Page, Position, SortKey};
 use crate::users::expect_version;
-use crate::workspaces::bump_rules;
+use crate::workspaces::{self, bump_rules};
 use crate::{Conflict, Db, Due, Error, Result, Timer, Tx, tasks};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order,
@@ -68,6 +68,7 @@ pub async fn create(
 ) -> Result<Rule> {
     // A deadline that is set at the same time must not miss this rule's offsets.
     tx.alone()?;
+    workspaces::lock(tx, workspace).await?;
     expect_free_name(tx, workspace, new.id, &new.spec.name).await?;
     bump_rules(tx, workspace).await?;
     schedule_deadlines(tx, workspace, &new).await?;
@@ -111,6 +112,7 @@ pub async fn update(
 ) -> Result<Rule> {
     // A deadline that is set at the same time must not miss this rule's offsets.
     tx.alone()?;
+    workspaces::lock(tx, workspace).await?;
     let before = find(tx.conn(), workspace, new.id)
         .await?
         .ok_or(Error::NotFound("rule"))?;
@@ -145,6 +147,7 @@ pub async fn reschedule(
     version: i64,
     rule: &NewRule,
 ) -> Result<()> {
+    workspaces::lock(tx, workspace).await?;
     match find(tx.conn(), workspace, rule.id).await? {
         Some(present) if present.version == version => schedule(tx, workspace, rule).await,
         _ => Ok(()),
@@ -167,6 +170,7 @@ pub async fn delete(
     id: RuleId,
     expected: Option<&[i64]>,
 ) -> Result<()> {
+    workspaces::lock(tx, workspace).await?;
     let rule = find(tx.conn(), workspace, id)
         .await?
         .ok_or(Error::NotFound("rule"))?;

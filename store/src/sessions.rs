@@ -7,7 +7,7 @@ use crate::db::at;
 use crate::entity::sessions;
 use crate::{Db, Error, Result, Tx};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use smarttasks_model::{SessionId, Timestamp, UserId};
 
 /// A login.
@@ -72,12 +72,13 @@ pub async fn find(db: &Db, id: SessionId) -> Result<Option<Session>> {
         .map(Session::from))
 }
 
-/// The same inside a transaction, for deciding on a rotation.
+/// The same inside a transaction, until the end of which it stays as it is.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn find_in(tx: &Tx, id: SessionId) -> Result<Option<Session>> {
+pub async fn lock(tx: &Tx, id: SessionId) -> Result<Option<Session>> {
     Ok(sessions::Entity::find_by_id(id.0)
+        .lock_exclusive()
         .one(tx.conn())
         .await?
         .map(Session::from))

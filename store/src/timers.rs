@@ -1,11 +1,16 @@
 //! Timers: messages due later. Whatever waits, waits here.
 
-use crate::entity::timers;
+use crate::entity::{outbox, timers};
 use crate::{Db, Error, Result, Tx};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query, SelectStatement, SubQueryStatement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait,
+};
 use serde::{Deserialize, Serialize};
 use smarttasks_model::{DeliveryId, RuleId, Span, TaskId, Timestamp, WorkspaceId};
+use std::collections::{HashMap, HashSet};
+use uuid::Uuid;
 
 /// What is due.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -144,7 +149,8 @@ impl Timer {
         self.due.rule_id()
     }
 
-    pub(crate) fn into_row(self) -> Result<timers::ActiveModel> {
+    pub(crate) fn into_row(self, instance: Uuid) -> Result<timers::ActiveModel> {
+        let is_taken_up = matches!(self.due, Due::DeliveryRecovery { .. });
         let body = serde_json::to_string(&self.due)
             .map_err(|error| Error::Unreadable("timer", error.to_string()))?;
         Ok(timers::Model {
@@ -154,13 +160,15 @@ impl Timer {
             workspace_id: self.workspace_id.map(|id| id.0),
             task_id: self.due.task_id().map(|id| id.0),
             rule_id: self.due.rule_id().map(|id| id.0),
+            owner: is_taken_up.then_some(instance),
             body,
         }
         .into_active_model())
     }
 }
 
-/// Takes the timers that are due, at most `limit`, out of the table.
+/// Takes the timers that are due, at most `limit`, out of the table; those that another scheduler
+/// is taking at this moment are passed over.
 ///
 /// What they cause must be written in the same transaction. A timer that this version cannot
 /// read is taken too and reported, so that it cannot hold up the others.
@@ -173,6 +181,7 @@ pub async fn take_due(tx: &mut Tx, limit: u64) -> Result<Vec<Timer>> {
         .filter(timers::Column::FireAt.lte(now))
         .order_by_asc(timers::Column::FireAt)
         .limit(limit)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(tx.conn())
         .await?;
     if rows.is_empty() {
@@ -216,6 +225,33 @@ pub async fn next_instant(db: &Db) -> Result<Option<Timestamp>> {
     Ok(next.map(Timestamp::from_unix_millis))
 }
 
+/// Which of these deliveries a notifier has taken up, this one or another.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn taken_up(
+    tx: &Tx,
+    ids: impl IntoIterator<Item = DeliveryId>,
+) -> Result<HashSet<DeliveryId>> {
+    let by_key: HashMap<String, DeliveryId> =
+        ids.into_iter().map(|id| (delivery_key(id), id)).collect();
+    if by_key.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let keys: Vec<String> = timers::Entity::find()
+        .select_only()
+        .column(timers::Column::Key)
+        .filter(timers::Column::Key.is_in(by_key.keys().map(String::as_str)))
+        .filter(timers::Column::Owner.is_not_null())
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    Ok(keys
+        .iter()
+        .filter_map(|key| by_key.get(key).copied())
+        .collect())
+}
+
 /// Makes every delivery that a notifier had taken up due at once.
 ///
 /// Called at the start of the only process on a database: whoever had taken them up is gone.
@@ -226,35 +262,55 @@ pub async fn recover_deliveries(tx: &mut Tx) -> Result<u64> {
     let now = tx.now().unix_millis();
     let recovered = timers::Entity::update_many()
         .col_expr(timers::Column::FireAt, Expr::value(now))
-        .filter(timers::Column::Kind.eq(DELIVERY_RECOVERY))
-        .filter(timers::Column::FireAt.gt(now))
+        .col_expr(timers::Column::Owner, Expr::value(None::<Uuid>))
+        .filter(timers::Column::Owner.is_not_null())
         .exec(tx.write_conn())
         .await?;
     Ok(recovered.rows_affected)
 }
 
-/// How much is waiting, for tests and metrics.
-#[derive(Clone, Copy, Debug)]
-pub struct Waiting {
+/// How much is left to do, for tests and metrics; of one instant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unfinished {
+    /// Messages in the outbox.
+    pub messages: i64,
     /// Timers that are due and not yet taken.
-    pub due: u64,
+    pub due: i64,
     /// Deliveries that are being attempted.
-    pub in_flight: u64,
+    pub in_flight: i64,
 }
 
-/// What is waiting as of `now`.
+/// What is left to do as of `now`: one statement, so that nothing moves from one place to another
+/// between two looks.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn waiting(db: &Db, now: Timestamp) -> Result<Waiting> {
-    use sea_orm::PaginatorTrait;
+pub async fn unfinished(db: &Db, now: Timestamp) -> Result<Unfinished> {
+    let messages = outbox::Entity::find()
+        .select_only()
+        .column_as(outbox::Column::Id.count(), "messages");
     let due = timers::Entity::find()
-        .filter(timers::Column::FireAt.lte(now.unix_millis()))
-        .count(db.reader())
-        .await?;
+        .select_only()
+        .column_as(timers::Column::Key.count(), "due")
+        .filter(timers::Column::FireAt.lte(now.unix_millis()));
     let in_flight = timers::Entity::find()
-        .filter(timers::Column::Kind.eq(DELIVERY_RECOVERY))
-        .count(db.reader())
-        .await?;
-    Ok(Waiting { due, in_flight })
+        .select_only()
+        .column_as(timers::Column::Key.count(), "in_flight")
+        .filter(timers::Column::Owner.is_not_null());
+    let all = Query::select()
+        .expr_as(subquery(messages.into_query()), "messages")
+        .expr_as(subquery(due.into_query()), "due")
+        .expr_as(subquery(in_flight.into_query()), "in_flight")
+        .to_owned();
+    let row = db.reader().query_one(&all).await?;
+    let row = row.ok_or(DbErr::RecordNotFound("unfinished work".to_owned()))?;
+    Ok(Unfinished {
+        messages: row.try_get("", "messages")?,
+        due: row.try_get("", "due")?,
+        in_flight: row.try_get("", "in_flight")?,
+    })
+}
+
+fn subquery(select: SelectStatement) -> Expr {
+    Expr::SubQuery(None, Box::new(SubQueryStatement::SelectStatement(select)))
 }

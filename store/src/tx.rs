@@ -5,21 +5,20 @@
 //! share it.
 
 use crate::entity::{events, outbox, timers};
-use crate::outbox::{Outgoing, Published};
+use crate::outbox::{OutboxIds, Outgoing, Published};
 use crate::{Error, Result, Timer, Vault};
 use futures_util::future::BoxFuture;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, Iterable, QueryFilter, Set,
-    TransactionTrait,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, Iterable,
+    QueryFilter, Set, TransactionTrait,
 };
 use smarttasks_model::{
     Actor, ChangeId, DeliveryId, Event, Message, RuleId, TaskId, Timestamp, TraceParent, UserId,
 };
 use std::any::{Any, TypeId};
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::{BTreeMap, HashSet};
+use uuid::Uuid;
 
 /// Who or what causes a write.
 #[derive(Clone, Debug)]
@@ -53,11 +52,19 @@ impl Cause {
     }
 }
 
+/// What the transactions of a process have in common.
+#[derive(Clone)]
+pub(crate) struct Process {
+    /// Its own name among those that use the database.
+    pub(crate) instance: Uuid,
+    pub(crate) vault: Vault,
+}
+
 /// A transaction as the closures of [`Db::write`](crate::Db::write) see it.
 pub struct Tx {
     conn: DatabaseTransaction,
     now: Timestamp,
-    vault: Vault,
+    process: Process,
     pending: Pending,
     touched: bool,
     /// Whether other writes share the transaction.
@@ -68,13 +75,13 @@ impl Tx {
     pub(crate) fn new(
         conn: DatabaseTransaction,
         now: Timestamp,
-        vault: Vault,
+        process: Process,
         shared: bool,
     ) -> Self {
         Self {
             conn,
             now,
-            vault,
+            process,
             pending: Pending::default(),
             touched: false,
             shared,
@@ -107,10 +114,11 @@ impl Tx {
             workspace_id: Set(event.workspace_id.0),
             kind: Set(event.kind.as_str().to_owned()),
             task_id: Set(event.task_id.map(|id| id.0)),
-            body: Set(body),
+            body: Set(body.clone()),
             at: Set(event.time.unix_millis()),
         });
-        self.publish(Message::Event(Arc::new(event)))
+        self.pending.published.push(Published::event(event, body));
+        Ok(())
     }
 
     /// Schedules `timer`; one with the same key is moved.
@@ -157,7 +165,7 @@ impl Tx {
         part: impl for<'a> FnOnce(&'a mut Self) -> BoxFuture<'a, Result<T>>,
     ) -> Result<T> {
         let conn = self.write_conn().begin().await?;
-        let mut inner = Self::new(conn, self.now, self.vault.clone(), self.shared);
+        let mut inner = Self::new(conn, self.now, self.process.clone(), self.shared);
         let outcome = part(&mut inner).await;
         let (pending, _) = inner.take_part();
         let conn = inner.into_conn();
@@ -204,7 +212,11 @@ impl Tx {
     }
 
     pub(crate) fn vault(&self) -> &Vault {
-        &self.vault
+        &self.process.vault
+    }
+
+    pub(crate) fn instance(&self) -> Uuid {
+        self.process.instance
     }
 
     /// Ends one closure's part: its pending rows, and whether it has changed the database.
@@ -306,7 +318,8 @@ impl Pending {
         mut self,
         conn: &DatabaseTransaction,
         now: Timestamp,
-        ids: &AtomicI64,
+        ids: &OutboxIds,
+        instance: Uuid,
     ) -> Result<Committed> {
         let mut settled = 0;
         for chunk in self.settled.chunks(1000) {
@@ -318,16 +331,17 @@ impl Pending {
             settled += gone.rows_affected;
         }
         self.delete_timers(conn).await?;
-        let mut outgoing = Vec::with_capacity(self.published.len());
-        for published in std::mem::take(&mut self.published) {
-            let id = ids.fetch_add(1, Ordering::Relaxed);
-            let (row, message) = published.into_row(id, now);
+        let published = std::mem::take(&mut self.published);
+        let mut outgoing = Vec::with_capacity(published.len());
+        let ids = ids.take(conn, published.len()).await?;
+        for (id, published) in ids.into_iter().zip(published) {
+            let (row, message) = published.into_row(id, now, conn.get_database_backend());
             self.insert::<outbox::Entity>(row);
             outgoing.push(message);
         }
         self.insert_rows(conn).await?;
         let earliest_timer = self.timers.iter().map(|timer| timer.fire_at).min();
-        self.write_timers(conn).await?;
+        self.write_timers(conn, instance).await?;
         Ok(Committed {
             outgoing,
             settled,
@@ -369,21 +383,23 @@ impl Pending {
         Ok(())
     }
 
-    async fn write_timers(&mut self, conn: &DatabaseTransaction) -> Result<()> {
+    async fn write_timers(&mut self, conn: &DatabaseTransaction, instance: Uuid) -> Result<()> {
         // The last word on a key wins, and one statement may name a key only once.
-        let latest: HashMap<String, Timer> = self
+        // In order, so that two transactions with the same keys do not wait for each other.
+        let latest: BTreeMap<String, Timer> = self
             .timers
             .drain(..)
             .map(|timer| (timer.key(), timer))
             .collect();
         let mut rows = RowsOf::<timers::Entity>(Vec::with_capacity(latest.len()));
         for timer in latest.into_values() {
-            rows.0.push(timer.into_row()?);
+            rows.0.push(timer.into_row(instance)?);
         }
         let moves = OnConflict::column(timers::Column::Key)
             .update_columns([
                 timers::Column::FireAt,
                 timers::Column::Kind,
+                timers::Column::Owner,
                 timers::Column::Body,
             ])
             .to_owned();
@@ -444,6 +460,3 @@ where
         self
     }
 }
-
-/// Shared by the writer and its transactions: the next outbox id.
-pub(crate) type OutboxIds = Arc<AtomicI64>;

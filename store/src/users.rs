@@ -7,6 +7,7 @@ use crate::workspaces::{self, Role};
 use crate::{Cause, Conflict, Db, Error, Result, Tx};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect,
 };
 use serde_json::json;
 use smarttasks_model::{
@@ -129,7 +130,9 @@ pub async fn find_for_login(db: &Db, email: &Email) -> Result<Option<(Account, S
 /// # Errors
 /// When the database cannot be read.
 pub async fn has_password(tx: &Tx, id: UserId, hash: &str) -> Result<bool> {
-    let row = users::Entity::find_by_id(id.0).one(tx.conn()).await?;
+    // Until the login that it is for has begun, so that a new password ends that one too.
+    let row = users::Entity::find_by_id(id.0).lock_shared();
+    let row = row.one(tx.conn()).await?;
     Ok(row.is_some_and(|row| row.password_hash == hash))
 }
 
@@ -170,7 +173,8 @@ pub async fn update(
     changes: ProfileChanges,
     expected: Option<&[i64]>,
 ) -> Result<Account> {
-    let row = users::Entity::find_by_id(id.0).one(tx.conn()).await?;
+    let row = users::Entity::find_by_id(id.0).lock_exclusive();
+    let row = row.one(tx.conn()).await?;
     let mut row = row.ok_or(Error::NotFound("user"))?;
     expect_version(row.version, expected)?;
     if changes.password_hash.is_some() {

@@ -3,9 +3,10 @@
 use crate::entity::{members, users as user_rows, workspaces};
 use crate::users::{self, NewUser};
 use crate::{Db, Error, Result, Tx, rules};
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Set,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect, Set,
 };
 use smarttasks_model::{Email, Invalid, SigningSecret, TimeZone, User, UserId, WorkspaceId};
 use std::collections::{HashMap, HashSet};
@@ -284,6 +285,35 @@ pub async fn members_of(
         }
     }
     Ok(found)
+}
+
+/// Makes this transaction the only one that changes the workspace's rules or endpoints, and waits
+/// for those that read its rules in order to write what follows from them. Embedded, every
+/// transaction is the only one.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn lock(tx: &Tx, id: WorkspaceId) -> Result<()> {
+    lock_as(tx, id, LockType::Update).await
+}
+
+/// Keeps the workspace's rules as they are until this transaction ends.
+pub(crate) async fn lock_rules(tx: &Tx, id: WorkspaceId) -> Result<()> {
+    lock_as(tx, id, LockType::Share).await
+}
+
+async fn lock_as(tx: &Tx, id: WorkspaceId, lock: LockType) -> Result<()> {
+    if tx.conn().get_database_backend() == DbBackend::Sqlite {
+        return Ok(());
+    }
+    let locked: Option<uuid::Uuid> = workspaces::Entity::find_by_id(id.0)
+        .select_only()
+        .column(workspaces::Column::Id)
+        .lock(lock)
+        .into_tuple()
+        .one(tx.conn())
+        .await?;
+    locked.map(drop).ok_or(Error::NotFound("workspace"))
 }
 
 /// Marks the workspace's rules, endpoints or members as changed, so that every engine looks again.

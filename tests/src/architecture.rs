@@ -25,8 +25,20 @@ const CLOCKS: [&str; 4] = ["SystemTime::now", "Utc::now", "Local::now", "Instant
 
 /// Where a clock may be read, and why there. Instants measure durations; they say nothing of when
 /// something is due.
-const CLOCK_READERS: [(&str, &str); 6] = [
+const CLOCK_READERS: [(&str, &str); 9] = [
     ("model/src/time.rs", "is the clock"),
+    (
+        "store/src/reader.rs",
+        "replaces connections that are stuck, but not again and again",
+    ),
+    (
+        "bus/src/rabbitmq/flights.rs",
+        "gives up a broker that confirms nothing",
+    ),
+    (
+        "bus/src/rabbitmq/publisher.rs",
+        "looks into the outbox every second",
+    ),
     ("api/src/request.rs", "measures how long a request took"),
     (
         "rules/src/meter.rs",

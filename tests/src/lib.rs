@@ -7,14 +7,22 @@
     reason = "a test that cannot go on ends here, with the place"
 )]
 
+pub mod backend;
 pub mod harness;
 pub mod process;
+pub mod proxy;
 pub mod receivers;
+pub mod roles;
+pub mod servers;
 
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
 mod architecture;
+#[cfg(test)]
+mod deployment;
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ComponentsBuilder, ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 
 /// Status, name of the response, and when it is given.
-const REFUSALS: [(u16, &str, &str); 12] = [
+const REFUSALS: [(u16, &str, &str); 13] = [
     (400, "BadRequest", "The request could not be read."),
     (
         401,
@@ -16,6 +16,11 @@ const REFUSALS: [(u16, &str, &str); 12] = [
     ),
     (403, "Forbidden", "Not with your role."),
     (404, "NotFound", "Absent, or not yours to know of."),
+    (
+        408,
+        "BodyTooSlow",
+        "The body did not come within ten seconds.",
+    ),
     (409, "Conflict", "It conflicts with what is there."),
     (
         412,
@@ -98,7 +103,7 @@ fn add_to(operation: &mut Operation, writes: bool) {
             404 => by_path,
             409 => false,
             412 => by_path && writes,
-            413 | 415 => takes_body,
+            408 | 413 | 415 => takes_body,
             422 => takes_body || by_query,
             _ => true,
         };

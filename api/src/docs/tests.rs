@@ -104,7 +104,7 @@ async fn every_route_describes_the_refusals_that_it_may_give() {
     };
     assert_eq!(
         statuses("/api/v1/notes", "post"),
-        "201 400 401 403 413 415 422 429 500 503"
+        "201 400 401 403 408 413 415 422 429 500 503"
     );
     assert_eq!(statuses("/api/v1/notes", "get"), "200 400 422 429 500 503");
     assert_eq!(

@@ -73,6 +73,8 @@ codes! {
         "A disabled rule starts nothing. Enable it first."
     PreconditionFailed PRECONDITION_FAILED "precondition_failed" "It has changed since you read it"
         "The `If-Match` header names another version than the present one. Read again, then decide."
+    BodyTooSlow REQUEST_TIMEOUT "body_too_slow" "The body came too slowly"
+        "We wait ten seconds for a body. Nothing was carried out."
     BodyTooLarge PAYLOAD_TOO_LARGE "body_too_large" "The body is too large"
         "A body may have at most one mebibyte."
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body is of the wrong type"
@@ -94,7 +96,7 @@ codes! {
     Unavailable SERVICE_UNAVAILABLE "unavailable" "The service is not available now"
         "Something that the request needs is overloaded or does not answer. Try again after `Retry-After`."
     Timeout SERVICE_UNAVAILABLE "timeout" "It took too long"
-        "The request was given up after ten seconds. A write may or may not have been carried out: repeat it with the same `Idempotency-Key`."
+        "The request was given up after three seconds, those aside in which its body was still coming. A write may or may not have been carried out: repeat it with the same `Idempotency-Key`."
 }
 
 impl Code {

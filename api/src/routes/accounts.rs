@@ -289,7 +289,7 @@ async fn update_me(
     };
     let personal = caller.personal;
     let account = app
-        .write(move |tx| {
+        .write_about(move |tx| {
             let (changes, expected) = (changes.clone(), expected.clone());
             let (present_hash, moved) = (present_hash.clone(), moved.clone());
             Box::pin(async move {
@@ -302,11 +302,10 @@ async fn update_me(
                 for (version, rule) in &moved {
                     rules::reschedule(tx, personal, *version, rule).await?;
                 }
-                Ok(account)
+                Ok((account, Some(id)))
             })
         })
         .await?;
-    app.sessions.forget();
     let workspace = workspaces::personal_of(&app.db, id).await?;
     let view = UserView::of(account, workspace);
     Ok(Versioned::new(view.version, view))
@@ -374,7 +373,7 @@ async fn check_password(
         return Ok(Err(Invalid::at(CURRENT_PASSWORD, detail)));
     };
     let email = users::get(&app.db, id).await?.user.email;
-    let attempt = app.logins.attempt(&email, address, app.now())?;
+    let attempt = app.logins.attempt(&email, address, app.now()).await?;
     let found = users::find_for_login(&app.db, &email).await?;
     let hash = found.map(|(_, hash)| hash);
     let right = app
@@ -382,10 +381,10 @@ async fn check_password(
         .verify(SecretString::from(given), hash.clone())
         .await?;
     let Some(hash) = hash.filter(|_| right) else {
-        attempt.wrong(app.now());
+        attempt.wrong(app.now()).await;
         return Ok(Err(wrong_password()));
     };
-    attempt.right();
+    attempt.right().await;
     Ok(Ok(hash))
 }
 

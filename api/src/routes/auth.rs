@@ -101,14 +101,14 @@ async fn log_in(app: &App, address: IpAddr, form: TokenRequest) -> Result<TokenR
         )
     };
     let email: Email = username.parse().map_err(|_| refused())?;
-    let attempt = app.logins.attempt(&email, address, app.now())?;
+    let attempt = app.logins.attempt(&email, address, app.now()).await?;
     let (account, hash) = users::find_for_login(&app.db, &email).await?.unzip();
     let right = app.passwords.verify(password, hash.clone()).await?;
     let Some((account, hash)) = account.zip(hash).filter(|_| right) else {
-        attempt.wrong(app.now());
+        attempt.wrong(app.now()).await;
         return Err(refused());
     };
-    attempt.right();
+    attempt.right().await;
     let (session, user) = (SessionId::new(app.now()), account.user.id);
     let begun = app
         .write(move |tx| {
@@ -152,13 +152,14 @@ async fn refresh(app: &App, form: TokenRequest) -> Result<TokenResponse, ApiErro
     let presented =
         RefreshToken::verify(text.expose_secret(), &app.refresh_key).ok_or_else(refused)?;
     let refreshed = app
-        .write(move |tx| {
+        .write_about(move |tx| {
             Box::pin(async move {
                 let now = tx.now();
-                let found = sessions::find_in(tx, presented.session).await?;
+                let found = sessions::lock(tx, presented.session).await?;
                 let Some(session) = found.filter(|session| session.is_live(now)) else {
-                    return Ok(Refreshed::Ended);
+                    return Ok((Refreshed::Ended, None));
                 };
+                let user = session.user_id;
                 match rotate(
                     session.generation,
                     session.rotated_at,
@@ -167,12 +168,12 @@ async fn refresh(app: &App, form: TokenRequest) -> Result<TokenResponse, ApiErro
                 ) {
                     Rotation::Next(next) => {
                         sessions::rotate(tx, session.id, next, now + IDLE).await?;
-                        Ok(Refreshed::Go(session.user_id, next))
+                        Ok((Refreshed::Go(user, next), None))
                     }
-                    Rotation::SameSuccessor(same) => Ok(Refreshed::Go(session.user_id, same)),
+                    Rotation::SameSuccessor(same) => Ok((Refreshed::Go(user, same), None)),
                     Rotation::Reuse => {
-                        sessions::end(tx, session.user_id, session.id).await?;
-                        Ok(Refreshed::Ended)
+                        sessions::end(tx, user, session.id).await?;
+                        Ok((Refreshed::Ended, Some(user)))
                     }
                 }
             })
@@ -180,10 +181,7 @@ async fn refresh(app: &App, form: TokenRequest) -> Result<TokenResponse, ApiErro
         .await?;
     match refreshed {
         Refreshed::Go(user, generation) => tokens(app, user, presented.session, generation),
-        Refreshed::Ended => {
-            app.sessions.forget();
-            Err(refused())
-        }
+        Refreshed::Ended => Err(refused()),
     }
 }
 
@@ -249,10 +247,13 @@ async fn revoke(
 }
 
 async fn end(app: &App, user: UserId, id: SessionId) -> Result<(), ApiError> {
-    app.write(move |tx| Box::pin(sessions::end(tx, user, id)))
-        .await?;
-    app.sessions.forget();
-    Ok(())
+    app.write_about(move |tx| {
+        Box::pin(async move {
+            sessions::end(tx, user, id).await?;
+            Ok(((), Some(user)))
+        })
+    })
+    .await
 }
 
 /// A login.

@@ -16,14 +16,14 @@ pub use accounts::register_user;
 
 use crate::app::App;
 use crate::docs;
-use crate::limit::by_address;
+use crate::limit::counted;
 use crate::request::{TIME_LIMIT, observed};
 use axum::Router;
 use axum::middleware;
-use std::sync::Arc;
 
-/// Everything that the gateway serves.
-pub fn router(app: &App) -> Router {
+/// Everything that the gateway serves, and what the process serves beside it, which is watched
+/// alike but not limited.
+pub fn router(app: &App, beside: Router) -> Router {
     let api = docs::router()
         .merge(accounts::routes())
         .merge(auth::routes())
@@ -36,10 +36,10 @@ pub fn router(app: &App) -> Router {
         .merge(endpoints::routes())
         .merge(deliveries::routes());
     let limited = docs::documented(api)
-        .layer(middleware::from_fn_with_state(
-            Arc::clone(&app.limits),
-            by_address,
-        ))
+        .layer(middleware::from_fn_with_state(app.clone(), counted))
         .with_state(app.clone());
-    observed(limited.merge(service::routes(app.clone())), TIME_LIMIT)
+    observed(
+        limited.merge(service::routes(app.clone())).merge(beside),
+        TIME_LIMIT,
+    )
 }

@@ -93,6 +93,17 @@ impl Mailer {
         })
     }
 
+    /// Connects to the mail server and signs in, without sending anything.
+    ///
+    /// # Errors
+    /// What the server, or the way to it, said.
+    pub async fn check(&self) -> Result<(), String> {
+        match &self.way {
+            Way::Relay(relay) => relay.check().await,
+            Way::Directory(_) => Ok(()),
+        }
+    }
+
     /// Sends one mail, once.
     pub async fn send(&self, mail: &Mail) -> Attempt {
         let started = Instant::now();

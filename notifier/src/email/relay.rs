@@ -93,6 +93,18 @@ impl Relay {
         }
     }
 
+    /// Connects and signs in.
+    pub(super) async fn check(&self) -> Result<(), String> {
+        match timeout(self.timeout, self.server.connect(self.timeout)).await {
+            Ok(Ok(mut connection)) => {
+                connection.abort().await;
+                Ok(())
+            }
+            Ok(Err(error)) => Err(innermost(&error)),
+            Err(_) => Err(format!("no answer within {} s", self.timeout.as_secs())),
+        }
+    }
+
     async fn offer(&self, mail: &Rendered) -> Result<Reply, RelayError> {
         let mut connection = self.connection().await.map_err(RelayError::Unusable)?;
         let taken = connection.send(&mail.envelope, &mail.bytes).await;

@@ -22,7 +22,7 @@ pub async fn run(
     let mut password = String::new();
     input.read_line(&mut password)?;
     let password = password.trim_end_matches(['\r', '\n']);
-    let data = DataDir::open(&config.instance.data_dir)?;
+    let data = DataDir::of(config)?;
     let db = service::open(config, &data, Clock::system()).await?;
     let id = register_user(&db, &user.name, &user.email, password)
         .await

@@ -1,7 +1,7 @@
 //! Brings the database's schema up to date.
 
 use crate::Error;
-use crate::config::Config;
+use crate::config::{Config, Setting};
 use crate::data_dir::DataDir;
 use crate::service;
 use smarttasks_model::Clock;
@@ -12,12 +12,8 @@ use std::io::Write;
 /// # Errors
 /// The database cannot be opened, or a service uses it.
 pub async fn run(config: &Config, out: &mut (dyn Write + Send)) -> Result<(), Error> {
-    let data = DataDir::open(&config.instance.data_dir)?;
+    let data = DataDir::of(config)?;
     service::open(config, &data, Clock::system()).await?;
-    writeln!(
-        out,
-        "{} is up to date",
-        config.instance.database_url.path().display()
-    )?;
+    writeln!(out, "{} is up to date", config.instance.database_url.show())?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod create_user;
+pub mod doctor;
 pub mod healthcheck;
 pub mod migrate;
 pub mod serve;

@@ -1,6 +1,6 @@
 //! Runs the service until it is told to stop.
 
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, Role, Setting};
 use crate::data_dir::DataDir;
 use crate::service::Service;
 use crate::{Error, telemetry};
@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// How long requests that are under way may go on once the service is told to stop.
-const HANG_UP: Duration = Duration::from_secs(10);
+const HANG_UP: Duration = Duration::from_secs(5);
 /// How often metrics that nobody reads are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -33,7 +33,7 @@ pub async fn run(loaded: &Loaded, out: &mut (dyn Write + Send)) -> Result<(), Er
         tracing::warn!("{warning}");
     }
     let metrics = telemetry::start_metrics()?;
-    let data = DataDir::open(&config.instance.data_dir)?;
+    let data = DataDir::of(config)?;
     let listen = config.http.listen;
     let listener = TcpListener::bind(listen)
         .await
@@ -119,13 +119,23 @@ async fn greet(
         out,
         "SmartTasks {version} listens on http://{address}  (docs: http://{address}/docs)"
     )?;
-    writeln!(
-        out,
-        "  database  {}",
-        config.instance.database_url.path().display()
-    )?;
-    writeln!(out, "  broker    in this process")?;
+    let instance = &config.instance;
+    let roles: Vec<_> = instance.roles.names().collect();
+    let broker = instance
+        .amqp_url
+        .as_ref()
+        .map_or_else(|| "in this process".to_owned(), Setting::show);
+    writeln!(out, "  roles     {}", roles.join(", "))?;
+    writeln!(out, "  database  {}", instance.database_url.show())?;
+    writeln!(out, "  broker    {broker}")?;
+    if let Some(redis) = &instance.redis_url {
+        writeln!(out, "  cache     {}", redis.show())?;
+    }
     writeln!(out, "  mail      {mail}")?;
+    if !instance.roles.has(Role::Api) {
+        out.flush()?;
+        return Ok(());
+    }
     let nobody = users::none_yet(service.db())
         .await
         .map_err(|error| Error::start("look for users", &error))?;

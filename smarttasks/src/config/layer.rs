@@ -1,7 +1,7 @@
 //! The keys that one source gives, found by their names.
 
 use super::key::Key;
-use super::name::{Name, nearest, refused};
+use super::name::{Name, nearest};
 use super::problem::Problem;
 use super::source::{ConfigFile, Flag, Source};
 use std::collections::HashMap;
@@ -132,17 +132,11 @@ impl Layer {
     }
 
     fn unknown_key(&mut self, id: &str, source: Source) {
-        let detail = refused(id).map_or_else(
-            || format!("is no key; {}", nearest(id, Name::id)),
-            str::to_owned,
-        );
+        let detail = format!("is no key; {}", nearest(id, Name::id));
         self.problem(Some(id.to_owned()), source, detail);
     }
 
     fn unknown_variable(&mut self, variable: &str, source: Source) {
-        if let Some(why) = refused(variable) {
-            return self.problem(Some(variable.to_owned()), source, why.to_owned());
-        }
         let Some(rest) = variable.strip_prefix("SMARTTASKS_") else {
             return;
         };

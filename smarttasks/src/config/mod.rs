@@ -5,6 +5,7 @@
 //! that a person mends a configuration in one go.
 
 mod document;
+mod fit;
 mod key;
 mod layer;
 mod name;
@@ -20,14 +21,14 @@ pub use document::{reference, show};
 pub use key::{Key, WhenAbsent};
 pub use problem::{Problem, Problems};
 pub use reader::{Effective, Reader};
-pub use secret::{SecretKey, SmtpUrl};
+pub use secret::{AmqpUrl, DatabaseUrl, RedisUrl, SecretKey, ServerUrl, SmtpUrl};
 pub use sections::{
-    Accounts, Bus, Http, Instance, Log, Mail, Notifier, Retention, Rules, Webhooks,
+    Accounts, Bus, Database, Http, Instance, Log, Mail, Notifier, Retention, Rules, Webhooks,
 };
 pub use setting::Setting;
 pub use source::{ConfigFile, Flag, Source, Sources};
 pub use values::{
-    BusPrefix, ByteSize, DatabaseUrl, LogFilter, LogFormat, PublicUrl, RateLimit, Registration,
+    BusPrefix, ByteSize, LogFilter, LogFormat, PublicUrl, RateLimit, Registration, Role, Roles,
     Sender,
 };
 
@@ -71,6 +72,8 @@ sections! {
     notifier: Notifier,
     /// What rules may use.
     rules: Rules,
+    /// The connections to a database server.
+    database: Database,
     /// Messages between the parts.
     bus: Bus,
     /// How long what has happened is kept.
@@ -108,6 +111,9 @@ pub struct Loaded {
 pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let mut reader = Reader::new(sources);
     let config = Config::read(&mut reader);
+    if let Some(config) = &config {
+        reader.add_problems(fit::problems(config));
+    }
     let findings = reader.finish();
     match config {
         Some(config) if findings.problems.is_empty() => Ok(Loaded {

@@ -42,15 +42,6 @@ impl Name {
     }
 }
 
-/// Why a name that people know from elsewhere is not taken.
-pub(super) fn refused(name: &str) -> Option<&'static str> {
-    let name = name.to_ascii_lowercase();
-    let refused = ["amqp_url", "redis_url"];
-    refused
-        .contains(&name.strip_suffix("_file").unwrap_or(&name))
-        .then_some("this build runs embedded only; remove it")
-}
-
 /// How many slips of the finger a name may be away to be meant.
 const SLIPS: usize = 3;
 

@@ -79,6 +79,22 @@ impl Reader {
         T::parse(&given.value).ok()
     }
 
+    /// Adds what is wrong with keys that were read, by their sections and names.
+    pub(super) fn add_problems(
+        &mut self,
+        problems: Vec<((&'static str, &'static str), &'static str)>,
+    ) {
+        for ((section, name), detail) in problems {
+            let key = Config::key(section, name);
+            let source = key.and_then(|key| self.given(key));
+            self.problems.push(Problem {
+                key: key.map(Key::id),
+                source: source.map_or(Source::Default, |given| given.source),
+                detail: detail.to_owned(),
+            });
+        }
+    }
+
     pub(super) fn finish(mut self) -> Findings {
         let mut findings = Findings {
             problems: Vec::new(),

@@ -299,7 +299,9 @@ fn a_faulty_secret_is_not_quoted() {
     for (variable, value) in [
         ("SMTP_URL", "http://apikey:hunter2@mail"),
         ("SMARTTASKS_SECRET_KEY", "hunter2"),
-        ("DATABASE_URL", "postgres://u:hunter2@db/tasks"),
+        ("DATABASE_URL", "postgresql:hunter2"),
+        ("DATABASE_URL", "mysql://u:hunter2@db/tasks"),
+        ("REDIS_URL", "hunter2@cache"),
     ] {
         let text = problem(&env(&[(variable, value)]));
         assert!(
@@ -309,30 +311,78 @@ fn a_faulty_secret_is_not_quoted() {
     }
 }
 
+/// The address of a broker, a database and a key, which go together.
+const SERVERS: [(&str, &str); 3] = [
+    ("AMQP_URL", "amqp://guest:hunter2@mq/tasks"),
+    (
+        "DATABASE_URL",
+        "postgres://u:hunter2@db/tasks?password=hunter2",
+    ),
+    ("SMARTTASKS_SECRET_KEY", KEY),
+];
+
 #[test]
-fn servers_that_this_build_cannot_use_are_refused() {
-    for sources in [
-        env(&[("AMQP_URL", "amqp://broker")]),
-        env(&[("REDIS_URL_FILE", "/run/secrets/redis")]),
-        file("amqp_url = 'amqp://broker'"),
-        flags(&[("redis_url", "redis://cache")]),
+fn servers_are_given_together_and_shown_without_their_passwords() {
+    let mut all = SERVERS.to_vec();
+    all.push(("REDIS_URL", "rediss://:hunter2@cache"));
+    all.push(("SMARTTASKS_ROLES", "engine, scheduler"));
+    let loaded = load(&env(&all)).unwrap();
+    let instance = &loaded.config.instance;
+    assert!(matches!(instance.database_url, DatabaseUrl::Server(_)));
+    let broker = instance.amqp_url.as_ref().unwrap();
+    assert_eq!(broker.expose(), "amqp://guest:hunter2@mq/tasks");
+    let roles = &instance.roles;
+    assert!(roles.has(Role::Engine) && roles.has(Role::Scheduler) && !roles.has(Role::Api));
+    let shown = show(&loaded.settings);
+    for line in [
+        "# amqp_url = \"amqp://[redacted]@mq/tasks\"",
+        "# database_url = \"postgres://[redacted]@db/tasks\"",
+        "# redis_url = \"rediss://[redacted]@cache\"",
+        "roles = \"engine,scheduler\"",
     ] {
-        let text = problem(&sources);
-        assert!(
-            text.ends_with("this build runs embedded only; remove it"),
-            "{text}"
-        );
+        assert!(shown.contains(line), "{line} is not in\n{shown}");
     }
-    let text = problem(&env(&[("DATABASE_URL", "postgres://db/tasks")]));
+    assert!(!format!("{loaded:?}{shown}").contains("hunter2"));
+}
+
+#[test]
+fn what_does_not_go_together_is_a_problem_of_the_key_that_is_missing() {
+    let without = |left_out: &str| {
+        let given = SERVERS.iter().copied();
+        let given: Vec<_> = given.filter(|(name, _)| *name != left_out).collect();
+        problem(&env(&given))
+    };
+    let text = without("AMQP_URL");
     assert!(
-        text.contains("this build keeps its data in SQLite only"),
+        text.starts_with("amqp_url (default): a PostgreSQL database goes"),
         "{text}"
     );
+    let text = without("DATABASE_URL");
+    assert!(
+        text.starts_with("amqp_url (AMQP_URL): a broker goes"),
+        "{text}"
+    );
+    let text = without("SMARTTASKS_SECRET_KEY");
+    assert!(
+        text.contains("secret_key") && text.contains("openssl rand"),
+        "{text}"
+    );
+    let text = problem(&flags(&[("roles", "api")]));
+    assert!(
+        text.contains("roles") && text.contains("AMQP_URL"),
+        "{text}"
+    );
+    let text = problem(&flags(&[("roles", "api,worker")]));
+    assert!(text.contains("expected some of api, engine"), "{text}");
+    assert!(problem(&env(&[("AMQP_URL", "http://mq")])).contains("amqp://user:password@"));
 }
 
 #[test]
 fn a_database_is_a_sqlite_file() {
-    let path = |url: &str| DatabaseUrl::parse(url).map(|url| url.path().to_owned());
+    let path = |url: &str| match DatabaseUrl::parse(url)? {
+        DatabaseUrl::File(path) => Ok(path),
+        DatabaseUrl::Server(_) => Err("a server".to_owned()),
+    };
     assert_eq!(path("sqlite:a/b.db").unwrap(), Path::new("a/b.db"));
     assert_eq!(path("sqlite:/a/b.db").unwrap(), Path::new("/a/b.db"));
     assert_eq!(path("sqlite:///a/b.db").unwrap(), Path::new("/a/b.db"));

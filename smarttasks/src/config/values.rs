@@ -4,7 +4,6 @@ use super::setting::Setting;
 use smarttasks_model::Email;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::{Path, PathBuf};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -273,39 +272,67 @@ impl Setting for BusPrefix {
     }
 }
 
-/// Where the database is: a SQLite file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(PathBuf);
+/// A part of the service that can run as a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Answers requests.
+    Api,
+    /// Evaluates rules.
+    Engine,
+    /// Fires timers.
+    Scheduler,
+    /// Sends mails and webhooks.
+    Notifier,
+}
 
-impl DatabaseUrl {
-    /// The database file.
-    pub fn path(&self) -> &Path {
-        &self.0
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::Api, Self::Engine, Self::Scheduler, Self::Notifier];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Engine => "engine",
+            Self::Scheduler => "scheduler",
+            Self::Notifier => "notifier",
+        }
     }
 }
 
-impl Setting for DatabaseUrl {
-    const KIND: &'static str = "URL";
-    const SECRET: bool = true;
+/// The roles of a process; at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roles(Vec<Role>);
+
+impl Roles {
+    /// Whether this is one of them.
+    pub fn has(&self, role: Role) -> bool {
+        self.0.contains(&role)
+    }
+
+    /// Whether they are all there are.
+    pub fn are_all(&self) -> bool {
+        Role::ALL.into_iter().all(|role| self.has(role))
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|role| role.as_str())
+    }
+}
+
+impl Setting for Roles {
+    const KIND: &'static str = "names, separated by commas";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let Some(path) = text.strip_prefix("sqlite:") else {
-            return Err(
-                "this build keeps its data in SQLite only; expected sqlite:<path of a file>"
-                    .to_owned(),
-            );
-        };
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if path.is_empty() || path.starts_with(':') || path.contains(['?', '\0']) {
-            return Err(
-                "expected sqlite:<path of a file> without parameters, such as sqlite:/var/lib/smarttasks/smarttasks.db"
-                    .to_owned(),
-            );
-        }
-        Ok(Self(PathBuf::from(path)))
+        let role = |name: &str| Role::ALL.into_iter().find(|role| role.as_str() == name);
+        let roles: Option<Vec<Role>> = text.split(',').map(|name| role(name.trim())).collect();
+        roles.map(Self).ok_or_else(|| {
+            "expected some of api, engine, scheduler and notifier, separated by commas".to_owned()
+        })
     }
 
     fn show(&self) -> String {
-        format!("sqlite:{}", self.0.display())
+        self.names().collect::<Vec<_>>().join(",")
     }
 }

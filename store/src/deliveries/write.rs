@@ -1,12 +1,12 @@
 //! Recording deliveries and what comes of their attempts.
 
 use super::read::find;
-use super::{Attempt, Delivery, Outcome, Report, Status};
+use super::{Delivery, Outcome, Report, Status};
 use crate::entity::{attempts, deliveries};
 use crate::{Conflict, Due, Error, Result, Timer, Tx};
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
+    ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use smarttasks_model::{DeliveryId, Message, Timestamp, WorkspaceId};
 use std::collections::HashSet;
@@ -76,7 +76,8 @@ pub async fn count_external(tx: &Tx, workspace: WorkspaceId, since: Timestamp) -
         .await?)
 }
 
-/// The deliveries of these ids that are still pending, for the notifier.
+/// The deliveries of these ids that are still pending, for the notifier, which they wait for
+/// until its transaction ends.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -88,6 +89,8 @@ pub async fn pending(tx: &Tx, ids: impl IntoIterator<Item = DeliveryId>) -> Resu
     deliveries::Entity::find()
         .filter(deliveries::Column::Id.is_in(ids))
         .filter(deliveries::Column::Status.eq(Status::Pending.as_str()))
+        .order_by_asc(deliveries::Column::Id)
+        .lock_exclusive()
         .all(tx.conn())
         .await?
         .into_iter()
@@ -100,11 +103,7 @@ pub async fn pending(tx: &Tx, ids: impl IntoIterator<Item = DeliveryId>) -> Resu
 /// # Errors
 /// When the database cannot be written.
 pub async fn report(tx: &mut Tx, reports: &[Report]) -> Result<()> {
-    for report in reports {
-        if let Some(attempt) = &report.attempt {
-            insert_attempt(tx, report.delivery_id, attempt);
-        }
-    }
+    insert_attempts(tx, reports).await?;
     let delivered = reports
         .iter()
         .filter(|report| matches!(report.outcome, Outcome::Delivered));
@@ -179,17 +178,33 @@ async fn retry_later(
     Ok(())
 }
 
-fn insert_attempt(tx: &mut Tx, delivery_id: DeliveryId, attempt: &Attempt) {
-    let row = attempts::Model {
-        delivery_id: delivery_id.0,
-        number: attempt.number,
-        at: attempt.at.unix_millis(),
-        status_code: attempt.status_code.map(i32::from),
-        duration_ms: attempt.duration_ms,
-        error: attempt.error.clone(),
-        response: attempt.response.clone(),
-    };
-    tx.insert::<attempts::Entity>(row.into_active_model());
+/// An attempt that is recorded already was made by another notifier, which this one had been
+/// given up for dead when it made the same.
+async fn insert_attempts(tx: &mut Tx, reports: &[Report]) -> Result<()> {
+    let rows: Vec<_> = reports
+        .iter()
+        .filter_map(|report| {
+            let attempt = report.attempt.as_ref()?;
+            let row = attempts::Model {
+                delivery_id: report.delivery_id.0,
+                number: attempt.number,
+                at: attempt.at.unix_millis(),
+                status_code: attempt.status_code.map(i32::from),
+                duration_ms: attempt.duration_ms,
+                error: attempt.error.clone(),
+                response: attempt.response.clone(),
+            };
+            Some(row.into_active_model())
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    attempts::Entity::insert_many(rows)
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .exec_without_returning(tx.write_conn())
+        .await?;
+    Ok(())
 }
 
 /// Asks for another attempt now, whether the delivery is pending, delivered or failed.

@@ -8,6 +8,7 @@ pub(crate) mod deliveries;
 pub(crate) mod endpoints;
 pub(crate) mod events;
 pub(crate) mod idempotency_keys;
+pub(crate) mod instances;
 pub(crate) mod members;
 pub(crate) mod outbox;
 pub(crate) mod rule_stats;

@@ -12,6 +12,7 @@ pub struct Model {
     pub body: String,
     pub failures: i32,
     pub created_at: i64,
+    pub leased_until: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -12,6 +12,7 @@ pub struct Model {
     pub workspace_id: Option<Uuid>,
     pub task_id: Option<Uuid>,
     pub rule_id: Option<Uuid>,
+    pub owner: Option<Uuid>,
     pub body: String,
 }
 

@@ -12,6 +12,7 @@ use crate::users::expect_version;
 use crate::{Cause, Db, Error, Result, Tx, activity, workspaces};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect,
 };
 use smarttasks_model::{Invalid, NewTask, Task, TaskChanges, TaskId, UserId, WorkspaceId};
 use std::collections::HashMap;
@@ -37,6 +38,20 @@ pub async fn get_in(tx: &Tx, workspace: WorkspaceId, id: TaskId) -> Result<Task>
     find(tx.conn(), workspace, id)
         .await?
         .ok_or(Error::NotFound("task"))
+}
+
+/// A task of this workspace, which stays as it is until the transaction ends.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn lock(tx: &Tx, workspace: WorkspaceId, id: TaskId) -> Result<Task> {
+    tasks::Entity::find_by_id(id.0)
+        .filter(tasks::Column::WorkspaceId.eq(workspace.0))
+        .lock_exclusive()
+        .one(tx.conn())
+        .await?
+        .map(task_from_row)
+        .ok_or(Error::NotFound("task"))?
 }
 
 /// The tasks of these ids that exist, of any workspace: for the engine, whose messages carry
@@ -146,9 +161,7 @@ pub async fn update(
     expected: Option<&[i64]>,
     cause: &Cause,
 ) -> Result<Task> {
-    let before = find(tx.conn(), workspace, id)
-        .await?
-        .ok_or(Error::NotFound("task"))?;
+    let before = lock(tx, workspace, id).await?;
     expect_version(before.version, expected)?;
     changes
         .fits(&before)
@@ -194,9 +207,7 @@ pub async fn delete(
     expected: Option<&[i64]>,
     cause: &Cause,
 ) -> Result<()> {
-    let task = find(tx.conn(), workspace, id)
-        .await?
-        .ok_or(Error::NotFound("task"))?;
+    let task = lock(tx, workspace, id).await?;
     expect_version(task.version, expected)?;
     tx.unschedule_task(id);
     comments::Entity::delete_many()

@@ -1,6 +1,6 @@
 //! The timers that a task's deadline sets, written and taken back with it.
 
-use crate::{Due, Result, Timer, Tx, rules};
+use crate::{Due, Result, Timer, Tx, rules, workspaces};
 use smarttasks_model::{Span, Task, Timestamp};
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ pub(super) async fn schedule(tx: &mut Tx, task: &Task) -> Result<()> {
         tx.schedule(timer(soon, Due::DueSoon { task_id, due_at }));
     }
     tx.schedule(timer(due_at, Due::Overdue { task_id, due_at }));
+    workspaces::lock_rules(tx, task.workspace_id).await?;
     for (rule_id, offset) in rules::due_offsets(tx, task.workspace_id).await? {
         if let Some(fire_at) = instant(due_at, offset, tx.now()) {
             tx.schedule(timer(

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bus;
+mod database;
 mod http;
 mod instance;
 mod log;
@@ -13,6 +14,7 @@ mod webhooks;
 
 pub use accounts::Accounts;
 pub use bus::Bus;
+pub use database::Database;
 pub use http::Http;
 pub use instance::Instance;
 pub use log::Log;

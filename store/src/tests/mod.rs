@@ -1,8 +1,13 @@
 //! What the store promises whoever writes through it.
 
+mod server;
+
 use crate::entity;
 use crate::users::{self, NewUser, ProfileChanges};
-use crate::{Cause, Conflict, Db, Due, Error, Settings, Timer, Vault, outbox, sessions, timers};
+use crate::{
+    Cause, Conflict, Db, Due, Error, Location, Payload, Settings, Timer, Vault, outbox, sessions,
+    timers,
+};
 use sea_orm::{ConnectionTrait, DbBackend};
 use sea_orm::{EntityTrait, QuerySelect, Statement};
 use smarttasks_model::{
@@ -31,9 +36,11 @@ impl Drop for Directory {
 
 async fn open(directory: &Path) -> Db {
     let settings = Settings {
-        path: directory.join("smarttasks.db"),
+        location: Location::File {
+            path: directory.join("smarttasks.db"),
+            readers: 2,
+        },
         max_pending: 5,
-        readers: 2,
     };
     let clock = Clock::fake("2026-03-02T09:00:00Z".parse().unwrap());
     Db::open(&settings, clock, Vault::new([1; 32]))
@@ -83,6 +90,7 @@ async fn every_entity_can_be_selected_from_on_a_fresh_database() {
         endpoints,
         events,
         idempotency_keys,
+        instances,
         members,
         outbox,
         rule_stats,
@@ -214,7 +222,10 @@ async fn what_was_committed_is_pending_after_a_restart_in_the_same_order() {
     let pending = outbox::page(&db, 0, 10).await.unwrap();
     let numbers: Vec<String> = pending
         .iter()
-        .map(|outgoing| serde_json::to_value(&**outgoing.message.as_ref().unwrap()).unwrap())
+        .map(|outgoing| match &outgoing.payload {
+            Payload::Here(Ok(message)) => serde_json::to_value(&**message).unwrap(),
+            other => panic!("{other:?}"),
+        })
         .map(|message| message["body"]["data"]["number"].to_string())
         .collect();
     assert_eq!(numbers, ["0", "1", "2", "3"]);
