@@ -126,7 +126,7 @@ impl Site {
         };
         let app = App::new(self.db.clone(), self.pool.clone(), settings);
         let app = app.await.unwrap();
-        let router = router(&app, axum::Router::new());
+        let router = router(&app, Router::new());
         Replica { app, router }
     }
 

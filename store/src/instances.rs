@@ -7,7 +7,7 @@
 use crate::entity::{instances, timers};
 use crate::{Db, Result, Tx};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
@@ -77,13 +77,12 @@ impl Watch {
     /// # Errors
     /// When the database cannot be read or written.
     pub async fn look(&mut self, db: &Db) -> Result<usize> {
-        let rows = instances::Entity::find().all(db.reader()).await?;
-        self.seen
-            .retain(|id, _| rows.iter().any(|row| row.id == *id));
-        let gone: Vec<Uuid> = rows
+        let present = present(db).await?;
+        self.seen.retain(|id, _| present.contains_key(id));
+        let gone: Vec<Uuid> = present
             .into_iter()
-            .filter(|row| self.is_silent(row))
-            .map(|row| row.id)
+            .filter(|(id, beats)| self.is_silent(*id, *beats))
+            .map(|(id, _)| id)
             .collect();
         if gone.is_empty() {
             return Ok(0);
@@ -97,20 +96,31 @@ impl Watch {
         Ok(number)
     }
 
-    fn is_silent(&mut self, row: &instances::Model) -> bool {
-        let seen = self.seen.entry(row.id).or_insert(Seen {
-            beats: row.beats,
-            looks: 0,
-        });
-        if seen.beats != row.beats {
-            *seen = Seen {
-                beats: row.beats,
-                looks: 0,
-            };
+    fn is_silent(&mut self, id: Uuid, beats: i64) -> bool {
+        let seen = self.seen.entry(id).or_insert(Seen { beats, looks: 0 });
+        if seen.beats != beats {
+            *seen = Seen { beats, looks: 0 };
         }
         seen.looks += 1;
         seen.looks > SILENT
     }
+}
+
+/// The processes that have said that they live, and those that have taken something up and died
+/// before they said so.
+async fn present(db: &Db) -> Result<HashMap<Uuid, i64>> {
+    let owners: Vec<Uuid> = timers::Entity::find()
+        .select_only()
+        .column(timers::Column::Owner)
+        .distinct()
+        .filter(timers::Column::Owner.is_not_null())
+        .into_tuple()
+        .all(db.reader())
+        .await?;
+    let mut present: HashMap<Uuid, i64> = owners.into_iter().map(|id| (id, 0)).collect();
+    let rows = instances::Entity::find().all(db.reader()).await?;
+    present.extend(rows.into_iter().map(|row| (row.id, row.beats)));
+    Ok(present)
 }
 
 async fn release(tx: &mut Tx, gone: &[Uuid]) -> Result<()> {

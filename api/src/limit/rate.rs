@@ -1,5 +1,5 @@
-//! Requests per minute, by the generic cell rate algorithm (GCRA; ATM Forum, Traffic Management
-//! 4.0, section 4.4): a whole minute's worth at once, then as they come back.
+//! Requests per minute, by the generic cell rate algorithm (GCRA; ITU-T I.371, annex A): a whole
+//! minute's worth at once, then as they come back.
 //!
 //! Replicas count together in Redis. Without it, or while it does not answer, each counts by
 //! itself.

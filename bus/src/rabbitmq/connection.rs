@@ -169,7 +169,7 @@ async fn connect(address: &Address, purpose: &str, socket: &Socket) -> lapin::Re
     .await
 }
 
-/// What is needed of the broker, with one connection that all its users share.
+/// A connection that all who use it for one purpose share.
 pub(super) struct Slot {
     address: Address,
     topology: Topology,
@@ -187,7 +187,7 @@ impl Slot {
         }
     }
 
-    /// The connection, opened and with everything declared if there is none that lives.
+    /// The connection, opened if there is none that lives.
     pub(super) async fn get(&self) -> Result<Arc<Link>> {
         let mut current = self.current.lock().await;
         if let Some(link) = current.upgrade()
@@ -196,10 +196,16 @@ impl Slot {
             return Ok(link);
         }
         let link = Arc::new(Link::open(&self.address, self.purpose).await?);
-        self.topology.declare(&link).await?;
         metrics::counter!("smarttasks_bus_connections_total", "purpose" => self.purpose)
             .increment(1);
         *current = Arc::downgrade(&link);
+        Ok(link)
+    }
+
+    /// The same, with everything declared, also what somebody has deleted.
+    pub(super) async fn declared(&self) -> Result<Arc<Link>> {
+        let link = self.get().await?;
+        self.topology.declare(&link).await?;
         Ok(link)
     }
 }

@@ -84,21 +84,21 @@ impl RabbitMq {
     }
 
     pub(crate) async fn queues(&self) -> Result<Vec<QueueState>> {
-        let link = self.0.publishing.get().await?;
+        let link = self.0.publishing.declared().await?;
         let states = self.0.topology.states(&link).await;
         connection::release(link).await;
         states
     }
 
     pub(crate) async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
-        let link = self.0.publishing.get().await?;
+        let link = self.0.publishing.declared().await?;
         let letters = dead_letters::list(&link, &self.0.topology, limit).await;
         connection::release(link).await;
         letters
     }
 
     pub(crate) async fn replay(&self, which: &Replay) -> Result<u64> {
-        let link = self.0.publishing.get().await?;
+        let link = self.0.publishing.declared().await?;
         let replayed = dead_letters::replay(&link, &self.0, which).await;
         connection::release(link).await;
         replayed

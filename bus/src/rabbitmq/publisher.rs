@@ -103,7 +103,7 @@ impl<'a> Relay<'a> {
                 Some(Err(error)) => chain(&error),
                 Some(Ok(mut session)) => {
                     tracing::info!("publishing to the broker");
-                    self.shared.health.set(PART, Ok(()));
+                    self.shared.health.set(PART, session.health());
                     backoff.reset();
                     let ended = self.serve(&mut session, &stop).await;
                     if ended.is_ok() {
@@ -379,7 +379,7 @@ impl<'a> Relay<'a> {
 
 impl Session {
     async fn open(shared: &Shared) -> Result<Self> {
-        let link = shared.publishing.get().await?;
+        let link = shared.publishing.declared().await?;
         let events = link.events();
         let channel = link.channel().await?;
         let options = ConfirmSelectOptions::default();
@@ -402,8 +402,18 @@ impl Session {
         }
     }
 
+    fn health(&self) -> Result<(), String> {
+        if self.blocked {
+            return Err("blocked by the broker".to_owned());
+        }
+        Ok(())
+    }
+
     async fn close(self, friendly: bool) {
-        if !friendly {
+        if friendly && !self.blocked {
+            // A broker that does not answer is left without a goodbye.
+            let _ = asked("closing a channel", self.channel.close(200, "OK".into())).await;
+        } else {
             // Others on the connection must not go on with what is broken.
             self.link.cut();
         }

@@ -131,7 +131,7 @@ impl Subscription {
     }
 
     async fn open(&mut self) -> Result<Session> {
-        let link = self.shared.consuming.get().await?;
+        let link = self.shared.consuming.declared().await?;
         let channel = link.channel().await?;
         let qos = channel.basic_qos(PREFETCH, BasicQosOptions::default());
         asked("setting the prefetch", qos).await?;
@@ -207,7 +207,12 @@ impl Subscription {
         if link.is_blocked() {
             return Err(Error::Blocked("it is short of memory or disk".to_owned()));
         }
-        dead_letters::bury(&link, &self.shared.topology, &envelope.delivery, &why).await
+        let (topology, delivery) = (&self.shared.topology, &envelope.delivery);
+        let buried = dead_letters::bury(&link, topology, delivery, &why).await;
+        if let Err(Error::Refused(_)) = &buried {
+            self.shared.counted.refused(self.queue.as_str(), "burial");
+        }
+        buried
     }
 
     /// Gives back what was taken and not settled, and says goodbye.

@@ -9,9 +9,10 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ErrorKind, ExchangeKind};
 use smarttasks_store::Queue;
 
-/// How often the broker delivers a message before it gives it up itself. Well above the failures
-/// that a consumer allows, because a consumer that is killed counts too.
-const DELIVERY_LIMIT: i32 = 20;
+/// How often the broker delivers a message before it gives it up itself. Far above the failures that
+/// a consumer allows, because a consumer that is killed counts too, for all that it was given: it
+/// may be killed again and again for another reason, and what it was given must not be lost for it.
+const DELIVERY_LIMIT: i32 = 100;
 /// Dead letters are read and put back by whoever looks at them, which must not wear them out.
 const DEAD_DELIVERY_LIMIT: i32 = 1_000_000;
 

@@ -108,6 +108,8 @@ async fn connection(client: TcpStream, broker: SocketAddr, wires: Wires) {
     let Ok(broker) = TcpStream::connect(broker).await else {
         return;
     };
+    client.set_nodelay(true).unwrap();
+    broker.set_nodelay(true).unwrap();
     let mut cuts = wires.cuts.clone();
     cuts.mark_unchanged();
     let (mut from_client, to_client) = client.into_split();

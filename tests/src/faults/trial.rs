@@ -117,7 +117,13 @@ impl Trial {
              the return; {refused} requests refused, the slowest answered in {slowest:?}",
         ));
         assert!(written.is_some(), "{from}: nothing is accepted");
-        assert!(told.is_some(), "{from}: not told: {still:?}");
+        if told.is_none() {
+            let queues = self
+                .servers
+                .rabbitmqctl(&["list_queues", "name", "messages"]);
+            let queues = queues.await;
+            panic!("{from}: not told: {still:?}\n{queues}");
+        }
         if written.max(told) > Some(RECOVERED) {
             book.complain(&format!(
                 "recovered only {:?} after the return",

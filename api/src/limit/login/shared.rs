@@ -112,7 +112,7 @@ impl Shared {
 
     fn keys(&self, account: &Email, address: IpAddr) -> Keys {
         let of = |what: &str, name: &str| self.redis.key(&format!("login:{what}:{name}"));
-        // Who has an account is nobody's business who may look at Redis.
+        // Whoever may look at Redis need not read who logs in here.
         let mut account_hash = String::new();
         for byte in Sha256::digest(account.key()) {
             // Writing to a string cannot fail.
