@@ -286,6 +286,9 @@ pub(crate) struct Keys {
 
 /// How often that is looked at; another process may have made a key, too.
 const KEY_LOOK: Duration = Duration::from_secs(3600);
+/// How old a key is when it begins to sign: by then every replica has looked and can verify with it.
+/// The very first signs at once.
+const KEY_KNOWN: Duration = Duration::from_secs(2 * 3600);
 /// How long a key signs before another takes over.
 const KEY_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long it verifies beyond that: longer than any token lives.
@@ -324,23 +327,26 @@ async fn ring(db: &Db, issuer: &str) -> Result<KeyRing, StartError> {
         let seed = *SigningKey::generate()?.seed();
         db.write(move |tx| {
             Box::pin(async move {
-                let too_old = tx.now() - KEY_AGE - KEY_OVERLAP;
-                keys::remove_older_than(tx, too_old).await?;
-                keys::create(tx, uuid::Uuid::new_v4(), &seed)
+                let too_old = tx.now() - KEY_AGE;
+                keys::remove_older_than(tx, too_old - KEY_OVERLAP).await?;
+                keys::create_if_none_since(tx, uuid::Uuid::new_v4(), &seed, too_old).await
             })
         })
         .await?;
         stored = keys::list(db).await?;
     }
+    let Some(oldest) = stored.len().checked_sub(1) else {
+        let none = smarttasks_store::Error::NotFound("signing key");
+        return Err(StartError::Store(none));
+    };
+    let signing = stored
+        .iter()
+        .position(|key| key.created_at + KEY_KNOWN <= now)
+        .unwrap_or(oldest);
     let mut all = Vec::with_capacity(stored.len());
     for key in stored {
         all.push(SigningKey::from_seed(key.seed)?);
     }
-    let mut all = all.into_iter();
-    match all.next() {
-        Some(newest) => Ok(KeyRing::new(issuer, newest, all)?),
-        None => Err(StartError::Store(smarttasks_store::Error::NotFound(
-            "signing key",
-        ))),
-    }
+    let signing = all.swap_remove(signing);
+    Ok(KeyRing::new(issuer, signing, all)?)
 }

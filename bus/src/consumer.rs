@@ -194,6 +194,13 @@ const UNAVAILABLE_DELAY: Duration = Duration::from_millis(500);
 
 /// Consumes messages until told to stop; what was taken and not handled is left for later.
 pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, stop: CancellationToken) {
+    // From zero on, so that the first one shows.
+    for counter in [
+        "smarttasks_bus_messages_failed_total",
+        "smarttasks_bus_dead_letters_total",
+    ] {
+        metrics::counter!(counter, "queue" => H::QUEUE.as_str()).increment(0);
+    }
     let mut consumer = Consumer {
         intake: bus.intake(H::QUEUE),
         handler,

@@ -43,6 +43,7 @@ pub struct Notifier {
 impl Notifier {
     /// A notifier on `db` that sends by these channels. [`Notifier::record`] must run beside it.
     pub fn new(db: Db, settings: Settings, webhooks: WebhookSender, mailer: Mailer) -> Self {
+        metrics::counter!("smarttasks_deliveries_put_off_total").increment(0);
         let (reports, recorder) = recorder::channel(db.clone());
         let dispatcher = Dispatcher::new(
             db.clone(),

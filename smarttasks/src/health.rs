@@ -125,14 +125,21 @@ async fn readyz(State(Health(health)): State<Health>) -> Response {
 }
 
 async fn metrics(State(Health(health)): State<Health>) -> Response {
+    for part in health.look().await {
+        let up = if part.state.is_ok() { 1.0 } else { 0.0 };
+        metrics::gauge!("smarttasks_part_up", "part" => part.name).set(up);
+    }
     match outbox::pending(&health.db).await {
         Ok(pending) => {
             let now = health.db.clock().now();
             let oldest = pending.oldest.map_or(0.0, |at| now.since(at).as_secs_f64());
             #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
             metrics::gauge!("smarttasks_outbox_pending_messages").set(pending.count as f64);
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
-            metrics::gauge!("smarttasks_dead_letters").set(pending.dead as f64);
+            // With a broker they are in a queue of its own, which it counts itself.
+            if health.db.is_embedded() {
+                #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
+                metrics::gauge!("smarttasks_dead_letters").set(pending.dead as f64);
+            }
             metrics::gauge!("smarttasks_outbox_oldest_age_seconds").set(oldest);
         }
         Err(error) => tracing::warn!(%error, "the outbox could not be counted"),

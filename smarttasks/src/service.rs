@@ -331,9 +331,9 @@ fn api_settings(config: &Config) -> smarttasks_api::Settings {
 
 fn sharing(config: &Config) -> Sharing {
     match (redis_settings(config), &config.instance.database_url) {
-        (Some(redis), _) => Sharing::Redis(redis),
+        (Some(redis), DatabaseUrl::Server(_)) => Sharing::Redis(redis),
         (None, DatabaseUrl::Server(_)) => Sharing::Database,
-        (None, DatabaseUrl::File(_)) => Sharing::Alone,
+        (_, DatabaseUrl::File(_)) => Sharing::Alone,
     }
 }
 

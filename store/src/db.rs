@@ -133,6 +133,7 @@ impl Db {
             }
             Location::Server { url, connections } => {
                 postgres::migrate(url).await?;
+                metrics::counter!("smarttasks_database_retries_total").increment(0);
                 let (url, connections) = (url.clone(), *connections);
                 let connect = Arc::new(move || postgres::pool(&url, connections));
                 let reader = Reader::replaceable(connect)?;

@@ -3,7 +3,7 @@
 use crate::db::at;
 use crate::entity::signing_keys;
 use crate::{Db, Error, Result, Tx};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, Set};
 use smarttasks_model::Timestamp;
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ fn context(id: Uuid) -> Vec<u8> {
     [b"signing_key/", id.as_bytes().as_slice()].concat()
 }
 
-/// Every key, newest first: the newest signs, the others verify.
+/// Every key, newest first.
 ///
 /// # Errors
 /// When one was sealed with another secret key.
@@ -44,11 +44,26 @@ pub async fn list(db: &Db) -> Result<Vec<SigningKey>> {
         .collect()
 }
 
-/// Adds a key; it becomes the one that signs.
+/// Adds a key, unless one was made after `after`: of processes that want a new one at the same time
+/// one makes it.
 ///
 /// # Errors
 /// When it cannot be sealed.
-pub fn create(tx: &mut Tx, id: Uuid, seed: &[u8; 32]) -> Result<()> {
+pub async fn create_if_none_since(
+    tx: &mut Tx,
+    id: Uuid,
+    seed: &[u8; 32],
+    after: Timestamp,
+) -> Result<()> {
+    if tx.conn().get_database_backend() == DbBackend::Postgres {
+        let alone = "LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE";
+        tx.conn().execute_unprepared(alone).await?;
+    }
+    let newer = signing_keys::Entity::find()
+        .filter(signing_keys::Column::CreatedAt.gt(after.unix_millis()));
+    if newer.one(tx.conn()).await?.is_some() {
+        return Ok(());
+    }
     let sealed = tx.vault().seal(&context(id), seed)?;
     let now = tx.now();
     tx.insert::<signing_keys::Entity>(signing_keys::ActiveModel {

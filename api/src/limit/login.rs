@@ -56,7 +56,7 @@ impl Logins {
     ) -> Result<Attempt<'_>, ApiError> {
         let address = one_address(address);
         let shared = match &self.shared {
-            Some(shared) => shared.begin(account, address).await.transpose()?,
+            Some(shared) => shared.begin(account, address, now).await.transpose()?,
             None => None,
         };
         let counted = match shared {

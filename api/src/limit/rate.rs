@@ -55,6 +55,7 @@ pub(crate) struct RateLimits(Option<Limiters>);
 
 struct Limiters {
     quotas: Quotas,
+    clock: Clock,
     local: Local,
     shared: Option<Shared>,
 }
@@ -67,10 +68,11 @@ enum Subject {
 }
 
 impl RateLimits {
-    /// Limits of `quotas`, or none: in `redis` if there is one, else by `clock`.
+    /// Limits of `quotas`, or none, by `clock`: in `redis` if there is one.
     pub(crate) fn new(quotas: Option<Quotas>, clock: &Clock, redis: Option<Arc<Redis>>) -> Self {
         Self(quotas.map(|quotas| Limiters {
             quotas,
+            clock: clock.clone(),
             local: Local::new(quotas, clock),
             shared: redis.map(Shared::new),
         }))
@@ -133,7 +135,7 @@ impl Limiters {
     /// Counts one request by each of `subjects`, up to the first that has none left.
     async fn count(&self, subjects: &[Subject]) -> Vec<Left> {
         if let Some(shared) = &self.shared
-            && let Some(lefts) = shared.count(self.quotas, subjects).await
+            && let Some(lefts) = shared.count(self.quotas, subjects, self.clock.now()).await
         {
             return lefts;
         }

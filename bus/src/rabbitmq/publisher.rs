@@ -16,7 +16,7 @@ use futures_util::{FutureExt, StreamExt};
 use lapin::options::ConfirmSelectOptions;
 use lapin::{Channel, Event};
 use smarttasks_store::outbox::{self, Outgoing};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +34,10 @@ const POLL: Duration = Duration::from_secs(1);
 const CLAIM: usize = 500;
 /// How long the last messages may take once the relay is told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
-/// At most so often it is said that the broker takes messages not.
+/// How often at most it is logged that the broker did not take messages.
 const REPEAT: Duration = Duration::from_secs(10);
+/// A channel on which a queue has taken nothing for so long is replaced.
+const REFUSED: Duration = Duration::from_secs(4);
 /// The relay's name in reports of health.
 const PART: &str = "publisher";
 
@@ -56,6 +58,8 @@ pub(super) struct Relay<'a> {
     next_look: Instant,
     next_poll: Instant,
     refusals: Refusals,
+    /// The queues for which this channel was refused everything, and since when.
+    refused: HashMap<&'static str, Instant>,
 }
 
 /// A live channel to publish on.
@@ -92,6 +96,7 @@ impl<'a> Relay<'a> {
             next_look: Instant::now(),
             next_poll: Instant::now(),
             refusals: Refusals::default(),
+            refused: HashMap::new(),
         }
     }
 
@@ -131,6 +136,7 @@ impl<'a> Relay<'a> {
         stop: &CancellationToken,
     ) -> Result<(), String> {
         self.next_poll = Instant::now();
+        self.refused.clear();
         loop {
             self.publish_waiting(session);
             match self.next(session, stop).await {
@@ -211,12 +217,14 @@ impl<'a> Relay<'a> {
         let found = self.flights.look();
         for row in &found.confirmed {
             self.shared.counted.published(row.queue.as_str(), 1);
+            self.refused.remove(row.queue.as_str());
             self.confirmed.push(row.id);
         }
         for (row, why) in &found.refused {
             let (queue, reason) = (row.queue.as_str(), why.as_str());
             self.shared.counted.refused(queue, reason);
             self.refusals.add(queue, reason);
+            self.refused.entry(queue).or_insert_with(Instant::now);
             // Its lease runs out, and then it is tried again.
             self.known.remove(&row.id);
         }
@@ -258,6 +266,15 @@ impl<'a> Relay<'a> {
         self.next_poll = Instant::now() + POLL;
         if !session.link.is_up() {
             return Err("the connection is gone".to_owned());
+        }
+        // RabbitMQ remembers by channel that a queue was full, and may not notice there that it is not
+        // any more (seen in 3.10 when a policy with the limit goes away).
+        if let Some((queue, _)) = self
+            .refused
+            .iter()
+            .find(|(_, since)| since.elapsed() > REFUSED)
+        {
+            return Err(format!("the broker takes no {queue} on this channel"));
         }
         let room = session.room(&self.flights).min(CLAIM);
         if room > 0 && self.waiting.is_empty() && self.claim.is_none() {
@@ -432,7 +449,7 @@ async fn finished<T>(task: &mut Option<JoinHandle<Result<T>>>) -> Result<T> {
     outcome.unwrap_or_else(|_| Err(smarttasks_store::Error::Panicked.into()))
 }
 
-/// Messages that the broker did not take; said from time to time.
+/// Messages that the broker did not take, logged from time to time.
 #[derive(Default)]
 struct Refusals {
     unsaid: u64,

@@ -39,11 +39,15 @@ pub async fn run(loaded: &Loaded, out: &mut (dyn Write + Send)) -> Result<(), Er
         .await
         .map_err(|error| Error::start("listen on the address of http.listen", &error))?;
     let render = metrics.clone();
+    let process = metrics_process::Collector::default();
     let mut service = Service::start(
         config,
         &data,
         Clock::system(),
-        Arc::new(move || render.render()),
+        Arc::new(move || {
+            process.collect();
+            render.render()
+        }),
     )
     .await?;
     let address = listener.local_addr().unwrap_or(listen);

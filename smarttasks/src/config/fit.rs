@@ -20,6 +20,12 @@ pub(super) fn problems(config: &Config) -> Vec<((&'static str, &'static str), &'
             "a broker goes with a PostgreSQL database, because a SQLite file is one process's: give DATABASE_URL=postgres://user:password@host/database too, or remove it",
         ));
     }
+    if instance.redis_url.is_some() && !server {
+        problems.push((
+            ("", "redis_url"),
+            "a cache is for processes that share a PostgreSQL database: with a SQLite file there is one, which remembers by itself; remove it",
+        ));
+    }
     if server && instance.secret_key.is_none() {
         problems.push((
             ("", "secret_key"),

@@ -58,10 +58,9 @@ fn problem(sources: &Sources) -> String {
 fn without_any_source_the_defaults_hold() {
     let config = config(&Sources::default());
     assert_eq!(config.instance.data_dir, Path::new("./data"));
-    assert_eq!(
-        config.instance.database_url.path(),
-        Path::new("./data/smarttasks.db")
-    );
+    let database = &config.instance.database_url;
+    assert_eq!(database.show(), "sqlite:./data/smarttasks.db");
+    assert!(config.instance.roles.are_all());
     assert!(config.instance.smtp_url.is_none() && config.instance.secret_key.is_none());
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.http.public_url.as_str(), "http://127.0.0.1:8080");
@@ -100,10 +99,8 @@ fn a_file_may_hold_every_kind_of_value() {
          [rules]\noperations = 2_000_000\nheap_bytes = '64MiB'\n\
          [retention]\nevents = '2w'\n",
     ));
-    assert_eq!(
-        config.instance.database_url.path(),
-        Path::new("/srv/tasks/smarttasks.db")
-    );
+    let database = &config.instance.database_url;
+    assert_eq!(database.show(), "sqlite:/srv/tasks/smarttasks.db");
     assert_eq!(config.instance.smtp_url.unwrap().expose(), "smtp://mail:25");
     assert_eq!(config.webhooks.allowed_networks.len(), 2);
     assert_eq!(config.rules.operations.get(), 2_000_000);
@@ -374,6 +371,11 @@ fn what_does_not_go_together_is_a_problem_of_the_key_that_is_missing() {
     );
     let text = problem(&flags(&[("roles", "api,worker")]));
     assert!(text.contains("expected some of api, engine"), "{text}");
+    let text = problem(&env(&[("REDIS_URL", "redis://cache")]));
+    assert!(
+        text.starts_with("redis_url (REDIS_URL): a cache is for"),
+        "{text}"
+    );
     assert!(problem(&env(&[("AMQP_URL", "http://mq")])).contains("amqp://user:password@"));
 }
 

@@ -1,4 +1,4 @@
-//! Counting in Redis, between replicas, by Redis's clock.
+//! Counting in Redis, between replicas.
 //!
 //! An account and an address have two sorted sets each: their wrong passwords, and their logins
 //! under way, by when they began. A login whose replica has died, or whose client has gone away,
@@ -9,7 +9,7 @@ use crate::problem::ApiError;
 use crate::redis::Redis;
 use redis::{Script, pipe};
 use sha2::{Digest, Sha256};
-use smarttasks_model::Email;
+use smarttasks_model::{Email, Timestamp};
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,9 +22,8 @@ const LEASE: Duration = Duration::from_secs(10);
 /// Begins a login, by the rules of the count in this process, in milliseconds. `KEYS` are wrong
 /// passwords and logins under way of the account and then of the address.
 const BEGIN: &str = "
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local id, window, locked_for, lease = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local now = tonumber(ARGV[7])
 for i = 0, 1 do
     local wrong, under_way, most = KEYS[2 * i + 1], KEYS[2 * i + 2], tonumber(ARGV[5 + i])
     for _, ahead in ipairs(redis.call('ZRANGEBYSCORE', wrong, '(' .. now, '+inf')) do
@@ -81,6 +80,7 @@ impl Shared {
         &self,
         account: &Email,
         address: IpAddr,
+        now: Timestamp,
     ) -> Option<Result<Begun, ApiError>> {
         let keys = self.keys(account, address);
         let id = Uuid::new_v4().to_string();
@@ -94,6 +94,7 @@ impl Shared {
             .arg(millis(LOCKED_FOR))
             .arg(millis(LEASE));
         script.arg(WRONG_PER_ACCOUNT).arg(WRONG_PER_ADDRESS);
+        script.arg(now.unix_millis());
         let (outcome, ms): (String, u64) = self
             .redis
             .ask(async |mut connection| script.invoke_async(&mut connection).await)

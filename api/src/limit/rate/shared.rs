@@ -1,17 +1,19 @@
-//! Counting in Redis, between replicas, by Redis's clock: theirs may differ.
+//! Counting in Redis, between replicas. Each gives its own time; if their clocks differ, a replica
+//! that is ahead lets pass by so much more.
 
 use super::{Left, Policy, Quotas, Subject};
 use crate::redis::Redis;
 use redis::Script;
+use smarttasks_model::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Counts one request by each key, up to the first that has none left; all in microseconds. A key
-/// holds when as many would be possible again as at the start. It is never more than a minute away,
-/// so that a clock that is set back locks nobody out for longer.
+/// Counts one request by each key, up to the first that has none left. `ARGV` are their quotas, and
+/// then the time in milliseconds; what is kept is in microseconds. A key holds when as many would be
+/// possible again as at the start. It is never more than a minute away, so that a clock that is set
+/// back locks nobody out for longer.
 const COUNT: &str = "
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
+local now = 1000 * tonumber(table.remove(ARGV))
 local counted = {}
 for i, key in ipairs(KEYS) do
     local quota = tonumber(ARGV[i])
@@ -45,12 +47,18 @@ impl Shared {
     }
 
     /// What is left, in the order of `subjects`, unless Redis does not answer.
-    pub(super) async fn count(&self, quotas: Quotas, subjects: &[Subject]) -> Option<Vec<Left>> {
+    pub(super) async fn count(
+        &self,
+        quotas: Quotas,
+        subjects: &[Subject],
+        now: Timestamp,
+    ) -> Option<Vec<Left>> {
         let mut script = self.script.prepare_invoke();
         for subject in subjects {
             script.key(self.key(*subject));
             script.arg(Policy::of(*subject, quotas).quota.get());
         }
+        script.arg(now.unix_millis());
         let counted: Vec<(u32, u64)> = self
             .redis
             .ask(async |mut connection| script.invoke_async(&mut connection).await)

@@ -9,6 +9,6 @@ section! {
         /// For people, or one JSON object a line.
         format: LogFormat = WhenAbsent::Text("text"),
         /// Which lines are written: a level, or several such as `info,smarttasks_engine=debug`.
-        filter: LogFilter = WhenAbsent::Text("info,sea_orm_migration=warn,sqlx=warn"),
+        filter: LogFilter = WhenAbsent::Text("info,lapin=off,sea_orm_migration=warn,sqlx=warn"),
     }
 }
