@@ -65,8 +65,9 @@ impl Parts {
             parts.push(Part::new("outbox", true, self.db.admit()));
         }
         if let Bus::RabbitMq(_) = self.bus {
-            // Requests are served without it: what they publish waits in the outbox.
-            let needed = has(Role::Engine) || has(Role::Notifier);
+            // Requests are served without it, and what they publish waits in the outbox; so a
+            // process that serves any is kept.
+            let needed = !has(Role::Api) && (has(Role::Engine) || has(Role::Notifier));
             parts.push(Part::new("broker", needed, self.bus.health()));
         }
         if let Some(answers) = self.app.as_ref().and_then(App::redis_answers) {

@@ -8,9 +8,9 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use mail_parser::MessageParser;
 use serde_json::{Value, json};
-use smarttasks::config::{Flag, Sources, load};
+use smarttasks::config::{Config, Flag, Sources, load};
 use smarttasks::data_dir::DataDir;
-use smarttasks::service::Service;
+use smarttasks::service::{Service, open};
 use smarttasks_bus::Traffic;
 use smarttasks_model::{Clock, Timestamp};
 use smarttasks_store::Db;
@@ -39,7 +39,7 @@ pub struct TestApp {
     router: Router,
     db: Db,
     expect_unsent: bool,
-    /// What was carried before the last restart: a queue outlives the process.
+    /// What was carried before the last restart, when queues outlive the process.
     carried: Traffic,
 }
 
@@ -88,6 +88,25 @@ impl TestApp {
         }
     }
 
+    /// Stops every role; [`TestApp::restart`] starts them again.
+    pub async fn stop(&mut self) {
+        if let Some(service) = self.service.take() {
+            let bus = service.bus().clone();
+            service.stop().await;
+            if !self.db.is_embedded() {
+                self.carried = sum(self.carried, bus.traffic());
+            }
+        }
+        self.data = None;
+    }
+
+    /// The database of the stopped product, for playing the part of a broken neighbour.
+    pub async fn open_database(&self) -> Db {
+        let config = configuration(&self.settings);
+        let data = DataDir::of(&config).unwrap();
+        open(&config, &data, self.clock.clone()).await.unwrap()
+    }
+
     /// Stops every role and starts them again on the same data.
     pub async fn restart(&mut self) {
         self.restart_after(Duration::ZERO).await;
@@ -95,12 +114,7 @@ impl TestApp {
 
     /// The same, with time passing in between.
     pub async fn restart_after(&mut self, time: Duration) {
-        if let Some(service) = self.service.take() {
-            let bus = service.bus().clone();
-            service.stop().await;
-            self.carried = sum(self.carried, bus.traffic());
-        }
-        self.data = None;
+        self.stop().await;
         self.clock.advance(time);
         let (service, data) = launch(&self.settings, &self.clock).await;
         self.router = service.router();
@@ -313,7 +327,7 @@ async fn look_again(commits: &mut watch::Receiver<u64>) {
     }
 }
 
-async fn launch(settings: &[(String, String)], clock: &Clock) -> (Service, DataDir) {
+fn configuration(settings: &[(String, String)]) -> Config {
     let flags = settings.iter().map(|(key, value)| Flag {
         flag: format!("--set {key}"),
         key: key.clone(),
@@ -323,7 +337,11 @@ async fn launch(settings: &[(String, String)], clock: &Clock) -> (Service, DataD
         flags: flags.collect(),
         ..Sources::default()
     };
-    let config = load(&sources).unwrap().config;
+    load(&sources).unwrap().config
+}
+
+async fn launch(settings: &[(String, String)], clock: &Clock) -> (Service, DataDir) {
+    let config = configuration(settings);
     let data = DataDir::of(&config).unwrap();
     let render = Arc::new(String::new);
     let service = Service::start(&config, &data, clock.clone(), render)

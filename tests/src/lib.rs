@@ -22,6 +22,8 @@ mod architecture;
 #[cfg(test)]
 mod deployment;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod isolation;

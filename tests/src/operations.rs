@@ -98,6 +98,36 @@ async fn above_the_bound_of_pending_messages_requests_are_told_to_come_back() {
     assert_eq!(app.subjects_to("ann").len(), accepted);
 }
 
+/// 50 on SQLite, where there is one writer, and 200 on PostgreSQL, where there are many and they meet.
+#[tokio::test]
+async fn many_writers_at_once_see_no_error() {
+    let writers = match Backend::chosen() {
+        Backend::Embedded => 50,
+        Backend::Servers => 200,
+    };
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    let shared = ann.create_task(json!({ "title": "Shared" })).await;
+    let shared = format!("/api/v1/tasks/{}", shared["id"].as_str().unwrap());
+    let write = async |number: usize| {
+        let made = ann.post(
+            "/api/v1/tasks",
+            json!({ "title": format!("Task {number}") }),
+        );
+        assert_eq!(made.await.status, 201);
+        let comment = json!({ "text": format!("By writer {number}") });
+        let said = ann.post(&format!("{shared}/comments"), comment).await;
+        assert_eq!(said.status, 201, "{}", said.body);
+        let changed = ann.patch(&shared, json!({ "description": format!("{number}") }));
+        assert_eq!(changed.await.status, 200);
+    };
+    futures_util::future::join_all((0..writers).map(write)).await;
+    app.settle().await;
+    let task = ann.get(&shared).await.body;
+    assert_eq!(task["version"], writers + 1);
+    assert_eq!(app.subjects_to("ann").len(), writers + 1);
+}
+
 #[tokio::test]
 async fn the_process_says_how_it_is() {
     let app = TestApp::start().await;
