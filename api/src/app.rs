@@ -328,8 +328,8 @@ async fn ring(db: &Db, issuer: &str) -> Result<KeyRing, StartError> {
         db.write(move |tx| {
             Box::pin(async move {
                 let too_old = tx.now() - KEY_AGE;
-                keys::remove_older_than(tx, too_old - KEY_OVERLAP).await?;
-                keys::create_if_none_since(tx, uuid::Uuid::new_v4(), &seed, too_old).await
+                keys::create_if_none_since(tx, uuid::Uuid::new_v4(), &seed, too_old).await?;
+                keys::remove_older_than(tx, too_old - KEY_OVERLAP).await
             })
         })
         .await?;

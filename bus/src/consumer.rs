@@ -188,6 +188,10 @@ const ASIDE: usize = 400;
 const DELIVERY_LIMIT: u32 = 5;
 /// Delay before the second try of a message; doubles with each.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
+/// How often a batch is tried in a row when nothing is wrong with it.
+const PATIENCE: u32 = 6;
+/// For how long a message is put aside after that.
+const ASIDE_FOR: Duration = Duration::from_secs(3);
 /// Delay before a batch is tried again when nothing is wrong with it, and before a message is
 /// buried that could not be.
 const UNAVAILABLE_DELAY: Duration = Duration::from_millis(500);
@@ -238,6 +242,8 @@ enum Step {
 enum Outcome {
     Handled,
     Failed(String),
+    /// Nothing is wrong with the messages, but it takes long.
+    Unavailable,
     /// Told to stop before it could be handled.
     Left,
 }
@@ -279,6 +285,12 @@ impl<H: Handler> Consumer<H> {
                     self.one(message).await;
                 }
             }
+            // It may be too much at once, or one of them may be too much.
+            Outcome::Unavailable => {
+                for message in batch {
+                    self.one(message).await;
+                }
+            }
         }
     }
 
@@ -294,6 +306,11 @@ impl<H: Handler> Consumer<H> {
                 let [message] = alone;
                 self.failed(message, &reason).await;
             }
+            // So that it holds up nobody else, should it be the only one that cannot be handled.
+            Outcome::Unavailable => {
+                let [message] = alone;
+                self.put_aside(ASIDE_FOR, Step::Again(message));
+            }
         }
     }
 
@@ -305,7 +322,7 @@ impl<H: Handler> Consumer<H> {
             })
         });
         let batch = Batch(items.collect());
-        loop {
+        for _ in 0..PATIENCE {
             match caught(self.handler.handle(batch.clone())).await {
                 Ok(()) => return Outcome::Handled,
                 Err(HandlerError::Failed(reason)) => return Outcome::Failed(reason),
@@ -319,6 +336,7 @@ impl<H: Handler> Consumer<H> {
                 }
             }
         }
+        Outcome::Unavailable
     }
 
     async fn failed(&mut self, mut message: Delivered, reason: &str) {

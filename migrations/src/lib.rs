@@ -12,6 +12,7 @@ mod m0004_messages;
 mod m0005_deliveries;
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
 pub use sea_orm_migration::{MigratorTrait, migrator};
 
 /// Every migration, in order.
@@ -46,8 +47,9 @@ macro_rules! migration {
         impl MigrationTrait for Migration {
             async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
                 $(manager.create_table($table.to_owned()).await?;)+
+                $crate::compare_by_code_point(manager).await?;
                 $(manager.get_connection().execute_unprepared($index).await?;)*
-                $(if manager.get_database_backend() == sea_orm_migration::sea_orm::DbBackend::Postgres {
+                $(if manager.get_database_backend() == $crate::DbBackend::Postgres {
                     $(manager.get_connection().execute_unprepared($statement).await?;)*
                 })?
                 Ok(())
@@ -56,3 +58,28 @@ macro_rules! migration {
     };
 }
 pub(crate) use migration;
+
+/// Makes PostgreSQL compare text as SQLite does, by code point: people see the same order on both,
+/// and a new version of the system's locales makes no index wrong.
+async fn compare_by_code_point(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    if manager.get_database_backend() != DbBackend::Postgres {
+        return Ok(());
+    }
+    let each_column = r#"DO $$
+        DECLARE it record;
+        BEGIN
+            FOR it IN
+                SELECT table_name, column_name FROM information_schema.columns
+                WHERE table_schema = current_schema() AND data_type = 'text'
+                    AND collation_name IS DISTINCT FROM 'C'
+            LOOP
+                EXECUTE format('ALTER TABLE %I ALTER COLUMN %I TYPE text COLLATE "C"',
+                    it.table_name, it.column_name);
+            END LOOP;
+        END $$"#;
+    manager
+        .get_connection()
+        .execute_unprepared(each_column)
+        .await?;
+    Ok(())
+}

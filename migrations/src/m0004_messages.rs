@@ -57,7 +57,6 @@ crate::migration! {
         "CREATE INDEX timers_by_task ON timers (task_id) WHERE task_id IS NOT NULL",
         "CREATE INDEX timers_by_rule ON timers (rule_id) WHERE rule_id IS NOT NULL",
         "CREATE INDEX timers_by_owner ON timers (owner) WHERE owner IS NOT NULL",
-        "CREATE INDEX timers_by_kind ON timers (kind)",
         "CREATE INDEX dead_letters_by_age ON dead_letters (died_at)",
     ],
     postgres: [

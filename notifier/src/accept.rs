@@ -12,8 +12,9 @@ use smarttasks_model::{
 };
 use smarttasks_store::deliveries::{self, Delivery, Status};
 use smarttasks_store::{Db, Due, Queue, Result, Timer, Tx, instances, timers, workspaces};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -94,36 +95,64 @@ impl Handler for Notifier {
 
     async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
         let external_per_hour = u64::from(self.settings.external_per_hour);
+        let asked: Arc<Asked> = Arc::new(Asked::by(&batch));
+        // What this process is sending already is left as it is; what is claimed here cannot be
+        // finished between our reading and our sending it.
+        let claim = self.dispatcher.claim(asked.ids());
+        let claimed: Arc<HashSet<DeliveryId>> = Arc::new(claim.ids().collect());
         let accepted = self
             .db
             .write(move |tx| {
-                let batch = batch.clone();
-                Box::pin(async move { accept(tx, &batch, external_per_hour).await })
+                let (batch, asked) = (batch.clone(), Arc::clone(&asked));
+                let claimed = Arc::clone(&claimed);
+                Box::pin(async move {
+                    batch.settle(tx);
+                    accept(tx, &asked, &claimed, external_per_hour).await
+                })
             })
             .await?;
-        self.dispatcher.dispatch(accepted).await;
+        self.dispatcher.dispatch(accepted, claim).await;
         Ok(())
     }
 }
 
-fn due(message: &Message) -> Option<DeliveryId> {
-    match message {
-        Message::Delivery(id) => Some(*id),
-        Message::Notification(_) | Message::Event(_) => None,
+/// What the messages of a batch ask for.
+struct Asked {
+    /// To be made, and sent.
+    new: Vec<Delivery>,
+    /// To be sent again.
+    due: Vec<DeliveryId>,
+}
+
+impl Asked {
+    fn by(batch: &Batch) -> Self {
+        let (mut new, mut due) = (Vec::new(), Vec::new());
+        for message in batch.messages() {
+            match message {
+                Message::Notification(notification) => new.extend(deliveries_of(notification)),
+                Message::Delivery(id) => due.push(*id),
+                Message::Event(_) => {}
+            }
+        }
+        Self { new, due }
+    }
+
+    fn ids(&self) -> impl Iterator<Item = DeliveryId> {
+        let new = self.new.iter().map(|delivery| delivery.id);
+        new.chain(self.due.iter().copied())
     }
 }
 
-/// Commits what the batch asks for, and returns what is to be sent now.
-async fn accept(tx: &mut Tx, batch: &Batch, external_per_hour: u64) -> Result<Vec<Delivery>> {
-    batch.settle(tx);
-    let mut new: Vec<Delivery> = Vec::new();
-    for message in batch.messages() {
-        if let Message::Notification(notification) = message {
-            new.extend(deliveries_of(notification));
-        }
-    }
+/// Commits what was asked for, and returns what is to be sent now.
+async fn accept(
+    tx: &mut Tx,
+    asked: &Asked,
+    claimed: &HashSet<DeliveryId>,
+    external_per_hour: u64,
+) -> Result<Vec<Delivery>> {
+    let mut new = asked.new.clone();
     let existing = deliveries::existing(tx, new.iter().map(|delivery| delivery.id)).await?;
-    let mut seen = existing;
+    let mut seen = existing.clone();
     new.retain(|delivery| seen.insert(delivery.id));
     suppress_external(tx, &mut new, external_per_hour).await?;
     for delivery in &new {
@@ -131,11 +160,7 @@ async fn accept(tx: &mut Tx, batch: &Batch, external_per_hour: u64) -> Result<Ve
     }
     let mut to_send = new;
     to_send.retain(|delivery| delivery.status == Status::Pending);
-    let mut due = deliveries::pending(tx, batch.messages().filter_map(due)).await?;
-    // What is being sent already is left to whoever sends it.
-    let taken_up = timers::taken_up(tx, due.iter().map(|delivery| delivery.id)).await?;
-    due.retain(|delivery| !taken_up.contains(&delivery.id));
-    to_send.append(&mut due);
+    to_send.extend(again(tx, &asked.due, existing, claimed).await?);
     for delivery in &to_send {
         tx.schedule(Timer {
             fire_at: tx.now() + RECOVERY,
@@ -146,6 +171,29 @@ async fn accept(tx: &mut Tx, batch: &Batch, external_per_hour: u64) -> Result<Ve
         });
     }
     Ok(to_send)
+}
+
+/// Which of the deliveries that exist are to be sent now: those that are due, unless somebody is
+/// sending them; and those that this process has taken up without knowing it, because it was not
+/// told that the transaction had been committed.
+async fn again(
+    tx: &Tx,
+    due: &[DeliveryId],
+    existing: HashSet<DeliveryId>,
+    claimed: &HashSet<DeliveryId>,
+) -> Result<Vec<Delivery>> {
+    let due: HashSet<DeliveryId> = due.iter().copied().collect();
+    let candidates = due.iter().copied().chain(existing);
+    let mut pending = deliveries::pending(tx, candidates).await?;
+    let owners = timers::owners(tx, pending.iter().map(|delivery| delivery.id)).await?;
+    pending.retain(|delivery| {
+        claimed.contains(&delivery.id)
+            && match owners.get(&delivery.id) {
+                Some(owner) => *owner == tx.instance(),
+                None => due.contains(&delivery.id),
+            }
+    });
+    Ok(pending)
 }
 
 fn deliveries_of(notification: &Notification) -> Vec<Delivery> {
@@ -222,7 +270,8 @@ fn delivery(
 /// Suppresses the mails to people who are no members above what a workspace may send in an hour:
 /// a rule must not make us a sender of unsolicited mail.
 async fn suppress_external(tx: &Tx, new: &mut [Delivery], per_hour: u64) -> Result<()> {
-    let mut addresses: HashMap<WorkspaceId, Vec<Email>> = HashMap::new();
+    // In order, so that two notifiers do not lock each other out.
+    let mut addresses: BTreeMap<WorkspaceId, Vec<Email>> = BTreeMap::new();
     for delivery in new.iter().filter(|delivery| delivery.external) {
         if let Ok(email) = delivery.recipient.parse() {
             addresses

@@ -10,14 +10,13 @@ use crate::ladder;
 use crate::outcome::{Attempt, SendError};
 use crate::webhook::{WebhookRequest, WebhookSender};
 use futures_util::FutureExt;
-use smarttasks_model::{Recipient, SigningSecret, Timestamp, WebhookUrl, WorkspaceId};
+use smarttasks_model::{DeliveryId, Recipient, SigningSecret, Timestamp, WebhookUrl, WorkspaceId};
 use smarttasks_store::deliveries::{self, Content, Delivery, Outcome, Report};
 use smarttasks_store::endpoints::{self, Endpoint};
 use smarttasks_store::{Db, Result, workspaces};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -46,13 +45,13 @@ struct Inner {
     breakers: Breakers,
     hands: Semaphore,
     state: Mutex<State>,
-    /// Deliveries that are taken up and not yet reported on.
-    in_flight: AtomicUsize,
     reports: mpsc::Sender<Sent>,
 }
 
 #[derive(Default)]
 struct State {
+    /// Deliveries that are taken up and not yet reported on.
+    in_flight: HashSet<DeliveryId>,
     lanes: HashMap<Lane, (Arc<Semaphore>, usize)>,
 }
 
@@ -96,25 +95,39 @@ impl Dispatcher {
             breakers,
             hands: Semaphore::new(concurrency.get()),
             state: Mutex::default(),
-            in_flight: AtomicUsize::new(0),
             reports,
         }))
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        self.0.in_flight.load(Ordering::Relaxed)
+        self.0.state().in_flight.len()
     }
 
-    /// Called once what came of so many deliveries is recorded.
-    pub(crate) fn recorded(&self, number: usize) {
-        self.0.in_flight.fetch_sub(number, Ordering::Relaxed);
+    /// Called once what came of deliveries is recorded.
+    pub(crate) fn recorded(&self, ids: impl IntoIterator<Item = DeliveryId>) {
+        let mut state = self.0.state();
+        for id in ids {
+            state.in_flight.remove(&id);
+        }
     }
 
-    /// Starts to send what is committed as taken up by this process; returns at once.
-    pub(crate) async fn dispatch(&self, accepted: Vec<Delivery>) {
-        self.0
-            .in_flight
-            .fetch_add(accepted.len(), Ordering::Relaxed);
+    /// Claims these deliveries, but for those that are being sent already.
+    pub(crate) fn claim(&self, ids: impl IntoIterator<Item = DeliveryId>) -> Claim {
+        let mut state = self.0.state();
+        let ids = ids
+            .into_iter()
+            .filter(|id| state.in_flight.insert(*id))
+            .collect();
+        drop(state);
+        Claim {
+            dispatcher: self.clone(),
+            ids,
+        }
+    }
+
+    /// Starts to send what is committed as taken up by this process; returns at once. What is claimed
+    /// and not accepted is let go.
+    pub(crate) async fn dispatch(&self, accepted: Vec<Delivery>, mut claim: Claim) {
         let targets = self.targets(&accepted).await;
         let now = self.0.db.clock().now();
         for delivery in accepted {
@@ -122,6 +135,9 @@ impl Dispatcher {
                 Ok(targets) => targets.job(&delivery, now),
                 Err(_) => Job::Later,
             };
+            if !claim.ids.remove(&delivery.id) {
+                continue;
+            }
             let this = self.clone();
             tokio::spawn(async move { this.send(Arc::new(delivery), job, now).await });
         }
@@ -298,7 +314,7 @@ impl Inner {
 
     fn enter(&self, lane: Lane) -> Option<Place<'_>> {
         let mut state = self.state();
-        if self.in_flight.load(Ordering::Relaxed) > MEMORY {
+        if state.in_flight.len() > MEMORY {
             return None;
         }
         let width = match lane {
@@ -346,6 +362,25 @@ impl Drop for Place<'_> {
                 state.lanes.remove(&self.lane);
             }
         }
+    }
+}
+
+/// Deliveries that nobody else in this process may send, until they are dispatched or this is
+/// dropped.
+pub(crate) struct Claim {
+    dispatcher: Dispatcher,
+    ids: HashSet<DeliveryId>,
+}
+
+impl Claim {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = DeliveryId> {
+        self.ids.iter().copied()
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.dispatcher.recorded(self.ids.drain());
     }
 }
 

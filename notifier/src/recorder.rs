@@ -55,30 +55,36 @@ impl Recorder {
             }
             let sent: Arc<[Sent]> = batch.drain(..).collect();
             self.write(&sent).await;
-            dispatcher.recorded(sent.len());
+            dispatcher.recorded(sent.iter().map(|sent| sent.report.delivery_id));
         }
     }
 
     /// Until it succeeds: what has been sent must not be sent again because of us. A report that
     /// cannot be recorded at all must not keep the others from it.
     async fn write(&self, sent: &Arc<[Sent]>) {
-        loop {
-            match self.try_write(sent, 0..sent.len()).await {
-                Ok(()) => return,
-                Err(error) if error.is_transient() => {
-                    tracing::error!(%error, "attempts could not be recorded; trying again");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-                Err(_) => break,
-            }
+        if self.available_write(sent, 0..sent.len()).await.is_ok() {
+            return;
         }
         for (number, one) in sent.iter().enumerate() {
-            if let Err(error) = self.try_write(sent, number..number + 1).await {
+            if let Err(error) = self.available_write(sent, number..number + 1).await {
                 tracing::error!(
                     delivery.id = %one.report.delivery_id,
                     %error,
                     "an attempt could not be recorded; its recovery timer is left"
                 );
+            }
+        }
+    }
+
+    /// Tries again for as long as nothing is wrong but the database.
+    async fn available_write(&self, sent: &Arc<[Sent]>, which: Range<usize>) -> Result<()> {
+        loop {
+            match self.try_write(sent, which.clone()).await {
+                Err(error) if error.is_transient() => {
+                    tracing::error!(%error, "attempts could not be recorded; trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                outcome => return outcome,
             }
         }
     }
@@ -96,9 +102,11 @@ impl Recorder {
 
 async fn record(tx: &mut Tx, sent: &[Sent]) -> Result<()> {
     let reports: Vec<Report> = sent.iter().map(|sent| sent.report.clone()).collect();
-    deliveries::report(tx, &reports).await?;
+    let taken = deliveries::report(tx, &reports).await?;
     for sent in sent {
-        if let Outcome::Failed(reason) = &sent.report.outcome {
+        if let Outcome::Failed(reason) = &sent.report.outcome
+            && taken.contains(&sent.report.delivery_id)
+        {
             raise_failed(tx, &sent.delivery, reason, sent.report.attempt.as_ref())?;
         }
         if let Some(endpoint) = sent.delivery.endpoint_id.filter(|_| sent.endpoint_is_gone) {

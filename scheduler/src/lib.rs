@@ -24,6 +24,16 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long it waits after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long it waits for timers that another is firing.
+const TAKEN: Duration = Duration::from_millis(50);
+
+/// What a batch held.
+struct Fired {
+    timers: usize,
+    /// Whether it is time to remove rows.
+    retention: bool,
+}
+
 /// Fires timers; any number of them may run on one database.
 #[derive(Clone)]
 pub struct Scheduler {
@@ -80,8 +90,13 @@ impl Scheduler {
         let clock = self.db.clock();
         match timers::next_instant(&self.db).await? {
             Some(next) if next <= clock.now() => {
-                if self.fire().await? {
+                let Fired { timers, retention } = self.fire().await?;
+                if retention {
                     self.sweep();
+                }
+                if timers == 0 {
+                    // Another scheduler has them.
+                    tokio::time::sleep(TAKEN).await;
                 }
             }
             next => {
@@ -95,15 +110,16 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Fires a batch of due timers; says whether retention was among them.
-    async fn fire(&self) -> Result<bool> {
+    /// Fires a batch of due timers.
+    async fn fire(&self) -> Result<Fired> {
         self.db
             .write(|tx| {
                 Box::pin(async move {
                     let due = timers::take_due(tx, BATCH).await?;
                     let retention = due.iter().any(|timer| timer.due == Due::Retention);
+                    let timers = due.len();
                     fire::fire(tx, due).await?;
-                    Ok(retention)
+                    Ok(Fired { timers, retention })
                 })
             })
             .await

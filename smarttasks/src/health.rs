@@ -13,7 +13,10 @@ use smarttasks_api::App;
 use smarttasks_bus::Bus;
 use smarttasks_store::{Db, outbox};
 use std::sync::Arc;
+use std::time::Duration;
 
+/// How long the database may take to answer: whoever asks how we are must be told in time.
+const PATIENCE: Duration = Duration::from_secs(1);
 const NO_REDIS: &str =
     "does not answer: each replica counts by itself and asks the database about logins";
 
@@ -59,7 +62,10 @@ impl Parts {
     /// How each part is, and whether this process cannot work for it.
     async fn look(&self) -> Vec<Part> {
         let has = |role| self.roles.has(role);
-        let database = self.db.ping().await;
+        let database = match tokio::time::timeout(PATIENCE, self.db.ping()).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err("it does not answer".to_owned()),
+        };
         let mut parts = vec![Part::new("database", true, database)];
         if has(Role::Api) {
             parts.push(Part::new("outbox", true, self.db.admit()));
@@ -130,8 +136,8 @@ async fn metrics(State(Health(health)): State<Health>) -> Response {
         let up = if part.state.is_ok() { 1.0 } else { 0.0 };
         metrics::gauge!("smarttasks_part_up", "part" => part.name).set(up);
     }
-    match outbox::pending(&health.db).await {
-        Ok(pending) => {
+    match tokio::time::timeout(PATIENCE, outbox::pending(&health.db)).await {
+        Ok(Ok(pending)) => {
             let now = health.db.clock().now();
             let oldest = pending.oldest.map_or(0.0, |at| now.since(at).as_secs_f64());
             #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
@@ -143,7 +149,8 @@ async fn metrics(State(Health(health)): State<Health>) -> Response {
             }
             metrics::gauge!("smarttasks_outbox_oldest_age_seconds").set(oldest);
         }
-        Err(error) => tracing::warn!(%error, "the outbox could not be counted"),
+        Ok(Err(error)) => tracing::warn!(%error, "the outbox could not be counted"),
+        Err(_) => tracing::warn!("the outbox could not be counted in time"),
     }
     let text = (health.render_metrics)();
     (

@@ -262,7 +262,7 @@ impl Service {
     /// all were well.
     pub async fn broken(&mut self) {
         tokio::select! {
-            _ = self.stages.takers.tasks.join_next() => {}
+            Some(_) = self.stages.takers.tasks.join_next() => {}
             Some(_) = self.stages.finishers.tasks.join_next() => {}
             _ = self.stages.relays.tasks.join_next() => {}
         }

@@ -84,6 +84,8 @@ pub(crate) struct Shared {
     pub(crate) process: Process,
     pub(crate) outbox_ids: OutboxIds,
     pub(crate) reader: Reader,
+    /// One connection, only to say that this process lives.
+    heart: Reader,
     pending: AtomicI64,
     max_pending: i64,
     handover: Handover,
@@ -123,7 +125,8 @@ impl Db {
                     .await?;
                 let ids = OutboxIds::from(last.map_or(1, |row| row.id + 1));
                 let reader = Reader::fixed(sqlite::readers(path, *readers).await?);
-                let shared = Shared::new(settings, clock, vault, ids, reader);
+                let heart = Reader::fixed(conn.clone());
+                let shared = Shared::new(settings, clock, vault, ids, reader, heart);
                 let (jobs, queue) = mpsc::channel(JOBS);
                 tokio::spawn(group::run(Arc::clone(&shared), conn.clone(), queue));
                 let writer = Writer::Grouped { conn, jobs };
@@ -135,9 +138,13 @@ impl Db {
                 postgres::migrate(url).await?;
                 metrics::counter!("smarttasks_database_retries_total").increment(0);
                 let (url, connections) = (url.clone(), *connections);
+                let same = url.clone();
+                let alone = Arc::new(move || postgres::pool(&same, 1));
                 let connect = Arc::new(move || postgres::pool(&url, connections));
                 let reader = Reader::replaceable(connect)?;
-                let shared = Shared::new(settings, clock, vault, OutboxIds::blocks(), reader);
+                let heart = Reader::replaceable(alone)?;
+                let ids = OutboxIds::blocks();
+                let shared = Shared::new(settings, clock, vault, ids, reader, heart);
                 let writer = Writer::Pooled;
                 let db = Self { shared, writer };
                 db.count_pending().await?;
@@ -159,13 +166,13 @@ impl Db {
                 let reader = Reader::fixed(conn.clone());
                 // Nobody takes jobs: every write is refused.
                 let (jobs, _) = mpsc::channel(1);
-                let shared = Shared::new(settings, clock, vault, ids, reader);
+                let shared = Shared::new(settings, clock, vault, ids, reader.clone(), reader);
                 let writer = Writer::Grouped { conn, jobs };
                 Ok(Self { shared, writer })
             }
             Location::Server { url, connections } => {
                 let reader = Reader::fixed(postgres::pool(url, *connections)?);
-                let shared = Shared::new(settings, clock, vault, ids, reader);
+                let shared = Shared::new(settings, clock, vault, ids, reader.clone(), reader);
                 let writer = Writer::Pooled;
                 Ok(Self { shared, writer })
             }
@@ -323,13 +330,22 @@ impl Db {
     }
 
     #[cfg(test)]
-    pub(crate) async fn write_pragma(&self, statement: sea_orm::Statement) -> String {
+    pub(crate) async fn write_pragma(&self, statement: Statement) -> String {
         let Writer::Grouped { conn, .. } = &self.writer else {
             panic!("only SQLite has pragmas");
         };
         let row = conn.query_one_raw(statement).await.unwrap().unwrap();
         let text: Result<String, _> = row.try_get_by_index(0);
         text.unwrap_or_else(|_| row.try_get_by_index::<i64>(0).unwrap().to_string())
+    }
+
+    /// The name of this process among those that use the database.
+    pub(crate) fn instance(&self) -> Uuid {
+        self.shared.process.instance
+    }
+
+    pub(crate) fn heart(&self) -> &Reader {
+        &self.shared.heart
     }
 
     pub(crate) fn reader(&self) -> &Reader {
@@ -344,6 +360,7 @@ impl Shared {
         vault: Vault,
         outbox_ids: OutboxIds,
         reader: Reader,
+        heart: Reader,
     ) -> Arc<Self> {
         let (sender, receiver) = mpsc::channel(HANDOVER);
         Arc::new(Self {
@@ -354,6 +371,7 @@ impl Shared {
             },
             outbox_ids,
             reader,
+            heart,
             pending: AtomicI64::new(0),
             max_pending: settings.max_pending,
             handover: Handover {

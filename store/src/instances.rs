@@ -17,31 +17,27 @@ pub const INTERVAL: Duration = Duration::from_secs(1);
 /// After so many looks without a change a process is gone.
 const SILENT: u32 = 4;
 
-/// Says that this process lives.
+/// Says that this process lives, on a connection of its own: one that has much to do must not look
+/// dead.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn beat(db: &Db) -> Result<()> {
-    db.write(|tx| {
-        Box::pin(async move {
-            let row = instances::ActiveModel {
-                id: Set(tx.instance()),
-                beats: Set(1),
-            };
-            let counts = OnConflict::column(instances::Column::Id)
-                .value(
-                    instances::Column::Beats,
-                    Expr::col((instances::Entity, instances::Column::Beats)).add(1),
-                )
-                .to_owned();
-            instances::Entity::insert(row)
-                .on_conflict(counts)
-                .exec_without_returning(tx.write_conn())
-                .await?;
-            Ok(())
-        })
-    })
-    .await
+    let row = instances::ActiveModel {
+        id: Set(db.instance()),
+        beats: Set(1),
+    };
+    let counts = OnConflict::column(instances::Column::Id)
+        .value(
+            instances::Column::Beats,
+            Expr::col((instances::Entity, instances::Column::Beats)).add(1),
+        )
+        .to_owned();
+    instances::Entity::insert(row)
+        .on_conflict(counts)
+        .exec_without_returning(db.heart())
+        .await?;
+    Ok(())
 }
 
 /// Hands over what this process has taken up: it is about to end.

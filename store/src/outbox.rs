@@ -58,7 +58,7 @@ impl Queue {
 /// A committed message on its way to its consumers.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    /// Its row; ids grow in the order of commits.
+    /// Its row. Embedded, ids grow in the order of commits; on a server, in that of each process.
     pub id: i64,
     /// Whom it is for.
     pub queue: Queue,
@@ -297,7 +297,12 @@ pub async fn claim(db: &Db, limit: u64) -> Result<Vec<Outgoing>> {
             let now = tx.now();
             let leased_until = now + LEASE;
             let mut rows = outbox::Entity::find()
-                .filter(outbox::Column::LeasedUntil.between(RELEASED, now.unix_millis()))
+                .filter(
+                    // A lease that ends later than any that begins now is of a clock that was set back.
+                    outbox::Column::LeasedUntil
+                        .between(RELEASED, now.unix_millis())
+                        .or(outbox::Column::LeasedUntil.gt((now + LEASE + LEASE).unix_millis())),
+                )
                 .order_by_asc(outbox::Column::LeasedUntil)
                 .order_by_asc(outbox::Column::Id)
                 .limit(limit)
@@ -377,11 +382,13 @@ pub(crate) async fn count(db: &Db) -> Result<u64> {
 /// When the database cannot be read.
 pub async fn pending(db: &Db) -> Result<Pending> {
     let count = count(db).await?;
-    let oldest = outbox::Entity::find()
-        .order_by_asc(outbox::Column::Id)
+    let oldest: Option<Option<i64>> = outbox::Entity::find()
+        .select_only()
+        .column_as(outbox::Column::CreatedAt.min(), "oldest")
+        .into_tuple()
         .one(db.reader())
-        .await?
-        .map(|row| Timestamp::from_unix_millis(row.created_at));
+        .await?;
+    let oldest = oldest.flatten().map(Timestamp::from_unix_millis);
     let dead = dead_letters::Entity::find().count(db.reader()).await?;
     Ok(Pending {
         dead,

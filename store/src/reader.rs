@@ -10,12 +10,15 @@ use sea_orm::{
     Statement, sqlx,
 };
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a statement may take; the server's own limit is shorter.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long a statement may take: three seconds to get a connection, and three by the server's own
+/// limit.
+const PATIENCE: Duration = Duration::from_secs(7);
+/// After so long without a connection to be had, all of them are taken to be stuck.
+const NONE_FREE: Duration = Duration::from_secs(10);
 /// How long connections that replaced others are given before they are replaced themselves.
 const REPLACED_FOR: Duration = Duration::from_secs(10);
 
@@ -32,7 +35,10 @@ pub(crate) struct Reader {
 
 struct Current {
     pool: DatabaseConnection,
+    /// When it replaced another.
     since: Option<Instant>,
+    /// Since when no connection was to be had.
+    none_free: Option<Instant>,
 }
 
 impl Reader {
@@ -49,24 +55,24 @@ impl Reader {
     fn over(pool: DatabaseConnection, replace: Option<Connect>) -> Self {
         Self {
             backend: pool.get_database_backend(),
-            current: Arc::new(Mutex::new(Current { pool, since: None })),
+            current: Arc::new(Mutex::new(Current {
+                pool,
+                since: None,
+                none_free: None,
+            })),
             replace,
         }
     }
 
     /// The pool as it is now.
     pub(crate) fn pool(&self) -> DatabaseConnection {
-        self.current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pool
-            .clone()
+        self.lock().pool.clone()
     }
 
     /// Replaces the connections, unless that was done a moment ago.
     pub(crate) fn is_stuck(&self) {
         let Some(connect) = &self.replace else { return };
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.lock();
         let now = Instant::now();
         if current
             .since
@@ -79,6 +85,7 @@ impl Reader {
                 tracing::warn!("the database does not answer; connecting anew");
                 let stuck = std::mem::replace(&mut current.pool, fresh);
                 current.since = Some(now);
+                current.none_free = None;
                 tokio::spawn(stuck.close());
             }
             Err(error) => tracing::error!(%error, "the database cannot be connected to anew"),
@@ -89,12 +96,26 @@ impl Reader {
         &self,
         answer: impl Future<Output = std::result::Result<T, DbErr>>,
     ) -> std::result::Result<T, DbErr> {
-        tokio::time::timeout(PATIENCE, answer)
-            .await
-            .unwrap_or_else(|_| {
-                self.is_stuck();
-                Err(no_answer())
-            })
+        let answer = tokio::time::timeout(PATIENCE, answer).await;
+        match &answer {
+            Ok(Err(DbErr::ConnectionAcquire(_))) => self.none_was_free(),
+            Ok(_) => self.lock().none_free = None,
+            Err(_) => self.is_stuck(),
+        }
+        answer.unwrap_or_else(|_| Err(no_answer()))
+    }
+
+    /// Connections that hang while their users have gone away come back to nobody.
+    fn none_was_free(&self) {
+        let now = Instant::now();
+        let since = *self.lock().none_free.get_or_insert(now);
+        if now >= since + NONE_FREE {
+            self.is_stuck();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use smarttasks_model::{
     EventId, RuleId, RunId, RunStatus, TaskId, Timestamp, TraceParent, WorkspaceId,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// An evaluation that acted or failed.
 #[derive(Clone, Debug)]
@@ -136,6 +136,8 @@ pub async fn count(tx: &mut Tx, counts: HashMap<RuleId, (i64, i64)>) -> Result<(
         return Ok(());
     }
     let now = tx.now().unix_millis();
+    // In order, so that two engines do not lock each other out.
+    let counts: BTreeMap<RuleId, (i64, i64)> = counts.into_iter().collect();
     let rows = counts
         .into_iter()
         .map(|(rule, (matches, failures))| rule_stats::ActiveModel {

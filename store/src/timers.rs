@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use serde::{Deserialize, Serialize};
 use smarttasks_model::{DeliveryId, RuleId, Span, TaskId, Timestamp, WorkspaceId};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// What is due.
@@ -225,30 +225,30 @@ pub async fn next_instant(db: &Db) -> Result<Option<Timestamp>> {
     Ok(next.map(Timestamp::from_unix_millis))
 }
 
-/// Which of these deliveries a notifier has taken up, this one or another.
+/// Which processes have taken up these deliveries.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn taken_up(
+pub async fn owners(
     tx: &Tx,
     ids: impl IntoIterator<Item = DeliveryId>,
-) -> Result<HashSet<DeliveryId>> {
+) -> Result<HashMap<DeliveryId, Uuid>> {
     let by_key: HashMap<String, DeliveryId> =
         ids.into_iter().map(|id| (delivery_key(id), id)).collect();
     if by_key.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(HashMap::new());
     }
-    let keys: Vec<String> = timers::Entity::find()
+    let rows: Vec<(String, Uuid)> = timers::Entity::find()
         .select_only()
-        .column(timers::Column::Key)
+        .columns([timers::Column::Key, timers::Column::Owner])
         .filter(timers::Column::Key.is_in(by_key.keys().map(String::as_str)))
         .filter(timers::Column::Owner.is_not_null())
         .into_tuple()
         .all(tx.conn())
         .await?;
-    Ok(keys
-        .iter()
-        .filter_map(|key| by_key.get(key).copied())
+    Ok(rows
+        .into_iter()
+        .filter_map(|(key, owner)| Some((*by_key.get(&key)?, owner)))
         .collect())
 }
 

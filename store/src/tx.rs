@@ -215,7 +215,8 @@ impl Tx {
         &self.process.vault
     }
 
-    pub(crate) fn instance(&self) -> Uuid {
+    /// The name of this process among those that use the database.
+    pub fn instance(&self) -> Uuid {
         self.process.instance
     }
 

@@ -131,7 +131,7 @@ pub async fn find_for_login(db: &Db, email: &Email) -> Result<Option<(Account, S
 /// When the database cannot be read.
 pub async fn has_password(tx: &Tx, id: UserId, hash: &str) -> Result<bool> {
     // Until the login that it is for has begun, so that a new password ends that one too.
-    let row = users::Entity::find_by_id(id.0).lock_shared();
+    let row = users::Entity::find_by_id(id.0).lock_exclusive();
     let row = row.one(tx.conn()).await?;
     Ok(row.is_some_and(|row| row.password_hash == hash))
 }

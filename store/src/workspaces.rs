@@ -5,7 +5,7 @@ use crate::users::{self, NewUser};
 use crate::{Db, Error, Result, Tx, rules};
 use sea_orm::sea_query::{Expr, ExprTrait, LockType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect, Set,
 };
 use smarttasks_model::{Email, Invalid, SigningSecret, TimeZone, User, UserId, WorkspaceId};
@@ -252,6 +252,7 @@ pub(crate) async fn bump_rules_of_member(tx: &mut Tx, user: UserId) -> Result<()
         .select_only()
         .column(members::Column::WorkspaceId)
         .filter(members::Column::UserId.eq(user.0))
+        .order_by_asc(members::Column::WorkspaceId)
         .into_tuple()
         .all(tx.conn())
         .await?;

@@ -93,7 +93,21 @@ pub(super) async fn replay(link: &Link, shared: &Shared, which: &Replay) -> Resu
             continue;
         }
         let properties = carried(&message.properties);
-        publish(&channel, "", &letter.queue, &message.data, properties).await?;
+        match publish(&channel, "", &letter.queue, &message.data, properties).await {
+            Ok(()) => {}
+            // There is no such queue, or no room in it: this one stays, and the others go.
+            Err(Error::Refused(reason)) => {
+                tracing::warn!(
+                    letter.id,
+                    letter.queue,
+                    reason,
+                    "a dead letter cannot be replayed"
+                );
+                last_kept = Some(message.delivery_tag);
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
         if let Some(queue) = shared.topology.kind(&letter.queue) {
             shared.counted.published(queue.as_str(), 1);
         }

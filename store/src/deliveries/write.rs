@@ -98,18 +98,26 @@ pub async fn pending(tx: &Tx, ids: impl IntoIterator<Item = DeliveryId>) -> Resu
         .collect()
 }
 
-/// Records attempts and what follows from them.
+/// Records attempts and what follows from them; returns the deliveries that were pending. What
+/// failed on one that is not any more changes nothing: another notifier, which had given this one
+/// up for dead, or an earlier try to record the same has had the last word.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn report(tx: &mut Tx, reports: &[Report]) -> Result<()> {
+pub async fn report(tx: &mut Tx, reports: &[Report]) -> Result<HashSet<DeliveryId>> {
+    let ids = reports.iter().map(|report| report.delivery_id);
+    let pending = pending(tx, ids).await?;
+    let pending: HashSet<DeliveryId> = pending.iter().map(|delivery| delivery.id).collect();
     insert_attempts(tx, reports).await?;
     let delivered = reports
         .iter()
         .filter(|report| matches!(report.outcome, Outcome::Delivered));
     let delivered: Vec<_> = delivered.map(|report| report.delivery_id).collect();
     finish(tx, &delivered, Status::Delivered, None, 1).await?;
-    for report in reports {
+    for report in reports
+        .iter()
+        .filter(|report| pending.contains(&report.delivery_id))
+    {
         let made = i32::from(report.attempt.is_some());
         match &report.outcome {
             Outcome::Delivered => {}
@@ -120,7 +128,7 @@ pub async fn report(tx: &mut Tx, reports: &[Report]) -> Result<()> {
             Outcome::Retry(at) => retry_later(tx, report.delivery_id, *at, made).await?,
         }
     }
-    Ok(())
+    Ok(pending)
 }
 
 async fn finish(

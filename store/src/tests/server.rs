@@ -285,6 +285,29 @@ async fn a_rule_and_a_deadline_that_come_at_once_meet() {
 }
 
 #[tokio::test]
+async fn titles_sort_by_code_point_whatever_the_locale_of_the_database() {
+    let database = Database::new().await;
+    let db = database.open().await;
+    let ann = register(&db).await;
+    for title in ["apple", "Zebra", "Äpfel", "zoo"] {
+        create_task(&db, ann, json!({ "title": title }))
+            .await
+            .unwrap();
+    }
+    let page = crate::Page {
+        limit: 10,
+        after: None,
+    };
+    let filter = tasks::Filter::default();
+    let by_title = "title".parse::<tasks::Sort>().unwrap();
+    let listed = tasks::list(&db, ann.1, &filter, by_title, &page, db.clock().now())
+        .await
+        .unwrap();
+    let titles: Vec<_> = listed.rows.iter().map(|task| &*task.title).collect();
+    assert_eq!(titles, ["Zebra", "apple", "zoo", "Äpfel"]);
+}
+
+#[tokio::test]
 async fn two_schedulers_share_what_is_due() {
     let database = Database::new().await;
     let (one, two) = (database.open().await, database.open().await);
