@@ -40,7 +40,7 @@ pub async fn create(
     text: String,
     cause: &Cause,
 ) -> Result<Comment> {
-    let task = tasks::lock(tx, workspace, task_id).await?;
+    let task = tasks::hold(tx, workspace, task_id).await?;
     let row = comments::Model {
         id: id.0,
         workspace_id: workspace.0,

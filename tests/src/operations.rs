@@ -5,6 +5,11 @@ use crate::backend::Backend;
 use crate::harness::{TestApp, hours, seconds};
 use http::Method;
 use serde_json::json;
+use smarttasks_model::{
+    Content, DeliveryId, Email, Message, Notification, NotificationId, Recipient,
+};
+use smarttasks_store::deliveries::{self, Delivery};
+use smarttasks_store::{Due, Timer};
 
 fn days(number: u64) -> std::time::Duration {
     hours(24 * number)
@@ -76,9 +81,9 @@ async fn more_rows_than_one_sweep_takes_all_go() {
 
 #[tokio::test]
 async fn above_the_bound_of_pending_messages_requests_are_told_to_come_back() {
-    let app = TestApp::start_with(&[("bus.max_pending", "1")]).await;
+    let app = TestApp::start_with(&[("bus.max_pending", "4")]).await;
     let ann = app.register("ann").await;
-    // A write that publishes two messages fills the outbox for the moment until they are taken.
+    // Writes that publish messages fill the outbox for the moment until they are taken.
     let burst = (0..30).map(|number| {
         ann.post(
             "/api/v1/tasks",
@@ -98,13 +103,95 @@ async fn above_the_bound_of_pending_messages_requests_are_told_to_come_back() {
     assert_eq!(app.subjects_to("ann").len(), accepted);
 }
 
-/// 50 on SQLite, where there is one writer, and 200 on PostgreSQL, where there are many and they meet.
+/// The notifier commits a delivery as taken up and then sends it. When the answer to the commit is
+/// lost, the message comes again, to a process that has taken up the delivery and does not know it.
 #[tokio::test]
-async fn many_writers_at_once_see_no_error() {
-    let writers = match Backend::chosen() {
-        Backend::Embedded => 50,
-        Backend::Servers => 200,
+async fn what_was_taken_up_by_a_commit_whose_answer_was_lost_is_sent() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    let rules = ann.list("/api/v1/rules").await;
+    let workspace_id = serde_json::from_value(rules[0]["workspace_id"].clone()).unwrap();
+    let now = app.clock.now();
+    let email: Email = "ann@example.com".parse().unwrap();
+    let notification = Notification {
+        id: NotificationId::new(now),
+        workspace_id,
+        run_id: None,
+        rule_id: None,
+        task_id: None,
+        created_at: now,
+        depth: 0,
+        traceparent: None,
+        content: Content::Email {
+            to: vec![Recipient {
+                email: email.clone(),
+                name: None,
+                user_id: None,
+            }],
+            subject: "Once".to_owned(),
+            text: "Only".to_owned(),
+            html: None,
+        },
     };
+    let delivery = Delivery {
+        id: DeliveryId::of(notification.id, now, &email.key()),
+        workspace_id,
+        notification_id: notification.id,
+        status: deliveries::Status::Pending,
+        reason: None,
+        rule_id: None,
+        run_id: None,
+        task_id: None,
+        endpoint_id: None,
+        recipient: email.as_str().to_owned(),
+        external: false,
+        content: deliveries::Content::Email {
+            name: None,
+            subject: "Once".to_owned(),
+            text: "Only".to_owned(),
+            html: None,
+        },
+        traceparent: None,
+        depth: 0,
+        attempts_made: 0,
+        created_at: now,
+        next_attempt_at: Some(now),
+        finished_at: None,
+    };
+    let repeated = async || {
+        let (delivery, notification) = (delivery.clone(), notification.clone());
+        let committed = app.db().write(move |tx| {
+            let (delivery, notification) = (delivery.clone(), notification.clone());
+            Box::pin(async move {
+                if deliveries::existing(tx, [delivery.id]).await?.is_empty() {
+                    deliveries::insert(tx, &delivery)?;
+                    tx.schedule(Timer {
+                        fire_at: now + hours(24),
+                        workspace_id: Some(workspace_id),
+                        due: Due::DeliveryRecovery {
+                            delivery_id: delivery.id,
+                        },
+                    });
+                }
+                tx.publish(Message::Notification(Box::new(notification)))
+            })
+        });
+        committed.await.unwrap();
+        app.settle().await;
+    };
+    repeated().await;
+    assert_eq!(app.subjects_to("ann"), ["Once"]);
+    repeated().await;
+    assert_eq!(app.subjects_to("ann"), ["Once"], "it is known by then");
+    let delivered = ann.list("/api/v1/deliveries").await;
+    let attempts = delivered[0]["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 1, "{delivered:?}");
+}
+
+/// (Of 200 on PostgreSQL the store has a test, without the time that an unoptimised API takes.)
+#[tokio::test]
+async fn fifty_writers_at_once_see_no_error() {
+    let writers = 50;
     let app = TestApp::start().await;
     let ann = app.register("ann").await;
     let shared = ann.create_task(json!({ "title": "Shared" })).await;

@@ -10,6 +10,7 @@ pub use list::{Filter, Sort, list};
 use crate::entity::{comments, tasks};
 use crate::users::expect_version;
 use crate::{Cause, Db, Error, Result, Tx, activity, workspaces};
+use sea_orm::sea_query::LockType;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
     QuerySelect,
@@ -47,7 +48,18 @@ pub async fn get_in(tx: &Tx, workspace: WorkspaceId, id: TaskId) -> Result<Task>
 pub async fn lock(tx: &Tx, workspace: WorkspaceId, id: TaskId) -> Result<Task> {
     tasks::Entity::find_by_id(id.0)
         .filter(tasks::Column::WorkspaceId.eq(workspace.0))
-        .lock_exclusive()
+        .lock(LockType::NoKeyUpdate)
+        .one(tx.conn())
+        .await?
+        .map(task_from_row)
+        .ok_or(Error::NotFound("task"))?
+}
+
+/// A task of this workspace, which is there until the transaction ends, though it may change.
+pub(crate) async fn hold(tx: &Tx, workspace: WorkspaceId, id: TaskId) -> Result<Task> {
+    tasks::Entity::find_by_id(id.0)
+        .filter(tasks::Column::WorkspaceId.eq(workspace.0))
+        .lock(LockType::KeyShare)
         .one(tx.conn())
         .await?
         .map(task_from_row)
