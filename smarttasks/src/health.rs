@@ -142,11 +142,9 @@ async fn metrics(State(Health(health)): State<Health>) -> Response {
             let oldest = pending.oldest.map_or(0.0, |at| now.since(at).as_secs_f64());
             #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
             metrics::gauge!("smarttasks_outbox_pending_messages").set(pending.count as f64);
-            // With a broker they are in a queue of its own, which it counts itself.
-            if health.db.is_embedded() {
-                #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
-                metrics::gauge!("smarttasks_dead_letters").set(pending.dead as f64);
-            }
+            // With a broker this stays zero: they are in a queue of its own, which it counts itself.
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
+            metrics::gauge!("smarttasks_dead_letters").set(pending.dead as f64);
             metrics::gauge!("smarttasks_outbox_oldest_age_seconds").set(oldest);
         }
         Ok(Err(error)) => tracing::warn!(%error, "the outbox could not be counted"),
