@@ -7,4 +7,4 @@ mod figures;
 mod usage;
 
 pub use figures::{Latencies, millis};
-pub use usage::{Usage, syncs_per_second};
+pub use usage::{FamilyUsage, Usage, syncs_per_second};

@@ -17,6 +17,7 @@ pub struct Servers {
     /// The URL of Redis.
     pub redis_url: String,
     directory: PathBuf,
+    durable: bool,
 }
 
 /// One of them.
@@ -50,6 +51,18 @@ impl Servers {
     /// # Panics
     /// One of them does not start; the message is the script's.
     pub async fn start() -> Self {
+        Self::started(false).await
+    }
+
+    /// The same, but what PostgreSQL has committed survives the machine too: to measure what it costs.
+    ///
+    /// # Panics
+    /// One of them does not start; the message is the script's.
+    pub async fn start_durable() -> Self {
+        Self::started(true).await
+    }
+
+    async fn started(durable: bool) -> Self {
         let directory = std::env::temp_dir().join(format!("smarttasks-servers-{}", Uuid::new_v4()));
         // Stopped and removed also when it does not start.
         let mut servers = Self {
@@ -57,6 +70,7 @@ impl Servers {
             amqp_url: String::new(),
             redis_url: String::new(),
             directory,
+            durable,
         };
         let variables = servers.script("start", &[]).await;
         servers.database_url = variable(&variables, "SMARTTASKS_TEST_DATABASE_URL");
@@ -72,6 +86,17 @@ impl Servers {
             Server::RabbitMq => &self.amqp_url,
             Server::Redis => &self.redis_url,
         }
+    }
+
+    /// The number of the process that is one of them, or began it.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn process(&self, server: Server) -> u32 {
+        let path = self.directory.join(server.name()).with_extension("pid");
+        let line = std::fs::read_to_string(path).expect("the server runs");
+        let (id, _) = line.split_once(' ').expect("number and start");
+        id.parse().unwrap()
     }
 
     /// Stops one as an operator does.
@@ -107,12 +132,12 @@ impl Servers {
     }
 
     async fn script(&self, command: &str, arguments: &[&str]) -> String {
-        let run = Command::new(SCRIPT)
-            .arg(command)
-            .arg(&self.directory)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output();
+        let mut script = Command::new(SCRIPT);
+        script.arg(command).arg(&self.directory).args(arguments);
+        if self.durable {
+            script.env("DURABLE", "1");
+        }
+        let run = script.stdin(Stdio::null()).output();
         let output = run.await.expect("script/servers can be run");
         assert!(
             output.status.success(),

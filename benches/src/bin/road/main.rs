@@ -1,21 +1,26 @@
 //! The road: a request in, a scripted condition, a webhook out; and the leg without a rule.
 //!
-//! `cargo run --release -p smarttasks-benches --bin road [seconds]` builds the product's binary,
-//! starts it on a fresh data directory, loads it over HTTP, and counts what its receiver gets. Client, receiver
-//! and product share the machine; client and receiver are one thread, to leave it the rest.
+//! `cargo run --release -p smarttasks-benches --bin road [servers] [seconds]` builds the product's
+//! binary, starts it on a fresh data directory, or with `servers` on a PostgreSQL, RabbitMQ and Redis
+//! of its own, as one process and then as one for each role, loads it over HTTP, and counts what its
+//! receiver gets. Client, receiver, product and servers share the machine; client and receiver are one
+//! thread, to leave it the rest.
 
 mod load;
+mod product;
 mod report;
 
 use load::{Failure, Kind, Load};
+use product::{Place, Product, Setting};
 use report::{Leg, Report};
 use serde_json::json;
 use smarttasks_benches::{Usage, syncs_per_second};
-use smarttasks_tests::process::{Installation, Process, binary};
-use smarttasks_tests::receivers::{Mails, Webhooks};
+use smarttasks_tests::process::{Process, binary};
+use smarttasks_tests::receivers::Webhooks;
 use std::io::Write;
 use std::process::Command;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long each phase is loaded when nothing else is said.
 const SECONDS: u64 = 10;
@@ -25,7 +30,12 @@ const CALM: f64 = 50.0;
 const BUSY: f64 = 0.8;
 
 fn main() -> Result<(), Failure> {
-    let seconds = match std::env::args().nth(1) {
+    let mut arguments = std::env::args().skip(1).peekable();
+    let settings: &[Setting] = match arguments.next_if_eq("servers") {
+        None => &[Setting::Embedded],
+        Some(_) => &[Setting::OneProcess, Setting::FourProcesses],
+    };
+    let seconds = match arguments.next() {
         None => SECONDS,
         Some(text) => text
             .parse()
@@ -36,9 +46,22 @@ fn main() -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let report = runtime.block_on(measure(Duration::from_secs(seconds)))?;
-    std::io::stdout().write_all(report.to_string().as_bytes())?;
+    for setting in settings {
+        let measured = measure(*setting, Duration::from_secs(seconds));
+        let report = runtime.block_on(or_interrupted(measured))?;
+        std::io::stdout().write_all(report.to_string().as_bytes())?;
+    }
     Ok(())
+}
+
+/// Servers outlive a process that does not stop them.
+async fn or_interrupted<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = work => done,
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        _ = terminated.recv() => Err("terminated".into()),
+    }
 }
 
 /// Brings the product's binary up to date, built as its users build it.
@@ -46,47 +69,47 @@ fn build() -> Result<(), Failure> {
     if cfg!(debug_assertions) {
         return Err("figures of a debug build mean nothing: run it with --release".into());
     }
-    let built = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
         .args(["build", "--release", "--package", "smarttasks"])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .status()?;
-    match built.success() {
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    // What `cargo run` says of this package: build scripts that look at it would run again.
+    for (name, _) in std::env::vars_os() {
+        let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+        let text = name.to_string_lossy();
+        if of_package.iter().any(|prefix| text.starts_with(prefix)) {
+            cargo.env_remove(&name);
+        }
+    }
+    match cargo.status()?.success() {
         true => Ok(()),
         false => Err("the product does not build".into()),
     }
 }
 
-async fn measure(length: Duration) -> Result<Report, Failure> {
-    let mails = Mails::start().await;
-    let installation = Installation::new(&mails);
-    let first_start = start(&installation).await;
-    first_start.0.stop().await;
-    let (process, later_start) = start(&installation).await;
+async fn measure(setting: Setting, length: Duration) -> Result<Report, Failure> {
+    let place = Place::new(setting).await;
+    let (product, first_start) = place.start().await?;
+    product.stop().await;
+    let (product, later_start) = place.start().await?;
     let webhooks = Webhooks::start().await;
-    let token = set_up(&process, &webhooks).await;
+    let token = set_up(product.api()?, &webhooks).await;
     let load = Load {
-        address: process.address(),
+        address: product.api()?.address(),
         token,
         inbox: webhooks.inbox.clone(),
     };
     // Caches, pools and pages: what is measured is a process that has been up for a while.
     load.closed(Kind::Task, Duration::from_secs(2)).await?;
     Ok(Report {
-        first_start: first_start.1,
+        setting,
+        first_start,
         later_start,
-        syncs: syncs_per_second(&installation.data())?,
-        road: leg(&load, &process, Kind::Task, length).await?,
-        delivery: leg(&load, &process, Kind::Event, length).await?,
-        peak_memory: Usage::of(process.id())?.peak_memory,
+        syncs: syncs_per_second(&place.disk())?,
+        road: leg(&load, &place, &product, Kind::Task, length).await?,
+        delivery: leg(&load, &place, &product, Kind::Event, length).await?,
+        parts: place.usage(&product)?,
     })
-}
-
-/// A process, and how long after its start it gave its first answer.
-async fn start(installation: &Installation) -> (Process, Duration) {
-    let process = installation.start().await;
-    process.ready().await;
-    let took = process.started.elapsed();
-    (process, took)
 }
 
 /// Someone with the rule to measure and without the starter rules; returns their token.
@@ -115,14 +138,29 @@ async fn set_up(process: &Process, webhooks: &Webhooks) -> String {
 }
 
 /// The most that it sustains, and what it costs; then latency in calm and under load.
-async fn leg(load: &Load, process: &Process, kind: Kind, length: Duration) -> Result<Leg, Failure> {
-    let before = (Usage::of(process.id())?, Usage::own()?);
+async fn leg(
+    load: &Load,
+    place: &Place,
+    product: &Product,
+    kind: Kind,
+    length: Duration,
+) -> Result<Leg, Failure> {
+    let before = (place.usage(product)?, Usage::own()?);
     let most = load.closed(kind, length).await?;
-    let after = (Usage::of(process.id())?, Usage::own()?);
+    let after = (place.usage(product)?, Usage::own()?);
     let calm = load.paced(kind, CALM, length).await?;
     let busy = load.paced(kind, most.per_second() * BUSY, length).await?;
+    let used = before.0.iter().zip(&after.0);
+    let used = used.map(|(before, after)| (after, (after.cpu - before.cpu) / most.count()));
+    let of_product = used.clone().filter(|(part, _)| part.own);
+    let cpu = of_product.map(|(_, cpu)| cpu).sum();
+    let mut cpu_of: Vec<_> = used.map(|(part, cpu)| (part.name, cpu)).collect();
+    if cpu_of.len() == 1 {
+        cpu_of.clear();
+    }
     Ok(Leg {
-        cpu: (after.0.cpu - before.0.cpu) / most.count(),
+        cpu,
+        cpu_of,
         own_cpu: (after.1.cpu - before.1.cpu) / most.count(),
         accepted: most.accepted_per_second(),
         sustained: most.per_second(),

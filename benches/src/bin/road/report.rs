@@ -1,23 +1,28 @@
 //! The figures beside their targets.
 
+use crate::product::{Part, Setting};
 use smarttasks_benches::millis;
 use std::fmt;
 use std::time::Duration;
 
-/// All that was measured.
+/// All that was measured in one setting.
 pub(crate) struct Report {
+    pub(crate) setting: Setting,
     pub(crate) first_start: Duration,
     pub(crate) later_start: Duration,
     pub(crate) syncs: f64,
     pub(crate) road: Leg,
     pub(crate) delivery: Leg,
-    pub(crate) peak_memory: u64,
+    /// At the end.
+    pub(crate) parts: Vec<Part>,
 }
 
 /// What was measured of one way through the product.
 pub(crate) struct Leg {
-    /// Processor time of the product for each event.
+    /// Processor time for each event, of all processes of the product together.
     pub(crate) cpu: Duration,
+    /// That of each process and server, when there are several.
+    pub(crate) cpu_of: Vec<(&'static str, Duration)>,
     /// That of client and receiver.
     pub(crate) own_cpu: Duration,
     /// Answers 201 a second, while clients sent as fast as they could.
@@ -30,36 +35,49 @@ pub(crate) struct Leg {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (road, delivery) = (&self.road, &self.delivery);
+        let targets = Targets::of(self.setting);
+        writeln!(f, "\n{}\n", self.setting.name())?;
         row(f, "", "measured", "target")?;
         row(f, "---", "---", "---")?;
         row(
             f,
-            "start to first answer, fresh data directory",
+            "start to ready, nothing there yet",
             &format!("{} ms", millis(self.first_start)),
-            "200 ms",
+            targets.start,
         )?;
         row(
             f,
-            "start to first answer, again",
+            "start to ready, again",
             &format!("{} ms", millis(self.later_start)),
-            "200 ms",
+            targets.start,
         )?;
-        road.rows(f, "task → rule → webhook", &Targets::ROAD)?;
-        delivery.rows(f, "event → webhook", &Targets::DELIVERY)?;
-        let megabytes = self.peak_memory / 1_000_000;
-        row(f, "memory at most", &format!("{megabytes} MB"), "60 MB")?;
-        row(
-            f,
-            "the disk alone: syncs",
-            &format!("{:.0}/s", self.syncs),
-            "",
-        )
+        self.road.rows(f, "task → rule → webhook", &targets.road)?;
+        self.delivery
+            .rows(f, "event → webhook", &targets.delivery)?;
+        for part in &self.parts {
+            let (figure, target) = match part.own {
+                true => ("memory at most", targets.memory),
+                false => ("memory at the end", ""),
+            };
+            let megabytes = format!("{} MB", part.memory / 1_000_000);
+            row(f, &format!("{figure}: {}", part.name), &megabytes, target)?;
+        }
+        let syncs = format!("{:.0}/s", self.syncs);
+        row(f, "the disk alone: syncs", &syncs, "")
     }
 }
 
 /// What is to be reached; empty where nothing was promised.
+#[derive(Default)]
 struct Targets {
+    start: &'static str,
+    memory: &'static str,
+    road: LegTargets,
+    delivery: LegTargets,
+}
+
+#[derive(Default)]
+struct LegTargets {
     sustained: &'static str,
     calm: &'static str,
     busy: &'static str,
@@ -67,22 +85,37 @@ struct Targets {
 }
 
 impl Targets {
-    const ROAD: Self = Self {
-        sustained: "3,000/s",
-        calm: "3 / 8 ms",
-        busy: "– / 25 ms",
-        cpu: "",
-    };
-    const DELIVERY: Self = Self {
-        sustained: "2,400/s",
-        calm: "",
-        busy: "",
-        cpu: "0.35 ms",
-    };
+    fn of(setting: Setting) -> Self {
+        match setting {
+            Setting::Embedded => Self {
+                start: "200 ms",
+                memory: "60 MB",
+                road: LegTargets {
+                    sustained: "3,000/s",
+                    calm: "3 / 8 ms",
+                    busy: "– / 25 ms",
+                    cpu: "",
+                },
+                delivery: LegTargets {
+                    sustained: "2,400/s",
+                    cpu: "0.35 ms",
+                    ..LegTargets::default()
+                },
+            },
+            Setting::OneProcess | Setting::FourProcesses => Self {
+                road: LegTargets {
+                    sustained: "1,200/s",
+                    calm: "6 / 20 ms",
+                    ..LegTargets::default()
+                },
+                ..Self::default()
+            },
+        }
+    }
 }
 
 impl Leg {
-    fn rows(&self, f: &mut fmt::Formatter<'_>, name: &str, targets: &Targets) -> fmt::Result {
+    fn rows(&self, f: &mut fmt::Formatter<'_>, name: &str, targets: &LegTargets) -> fmt::Result {
         let figures = [
             (
                 "sustained",
@@ -105,6 +138,10 @@ impl Leg {
         ];
         for (figure, measured, target) in figures {
             row(f, &format!("{name}: {figure}"), &measured, target)?;
+        }
+        for (part, cpu) in &self.cpu_of {
+            let figure = format!("{name}: CPU per event of {part}");
+            row(f, &figure, &format!("{} ms", millis(*cpu)), "")?;
         }
         Ok(())
     }
