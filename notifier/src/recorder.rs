@@ -46,7 +46,12 @@ impl Recorder {
             tokio::select! {
                 biased;
                 _ = reports.recv_many(&mut batch, BATCH) => {}
-                () = stop.cancelled(), if dispatcher.in_flight() == 0 => return,
+                () = stop.cancelled(), if dispatcher.in_flight() == 0 => {
+                    // The condition was looked at when the waiting began.
+                    if dispatcher.in_flight() == 0 {
+                        return;
+                    }
+                }
                 // Stopping, but something is under way: look again when it has reported.
                 () = tokio::time::sleep(Duration::from_millis(50)), if stop.is_cancelled() => {}
             }
