@@ -71,9 +71,13 @@ async fn administer(url: &str, sql: &str) {
 }
 
 async fn register(db: &Db) -> (UserId, WorkspaceId) {
+    try_to_register(db).await.unwrap()
+}
+
+async fn try_to_register(db: &Db) -> Result<(UserId, WorkspaceId)> {
     let now = db.clock().now();
     let id = UserId::new(now);
-    let registered = db
+    let (_, workspace) = db
         .write(move |tx| {
             Box::pin(async move {
                 let ann = NewUser {
@@ -87,8 +91,8 @@ async fn register(db: &Db) -> (UserId, WorkspaceId) {
                 users::register(tx, ann, &cause(now, id)).await
             })
         })
-        .await;
-    (id, registered.unwrap().1)
+        .await?;
+    Ok((id, workspace))
 }
 
 fn cause(now: Timestamp, id: UserId) -> Cause {
@@ -177,28 +181,7 @@ async fn of_two_that_insert_the_same_one_finds_that_it_exists() {
         "{failed:?}"
     );
     // What looks before it inserts is run again, and finds it.
-    let register = || {
-        let db = db.clone();
-        async move {
-            let now = db.clock().now();
-            let id = UserId::new(now);
-            db.write(move |tx| {
-                Box::pin(async move {
-                    let ann = NewUser {
-                        id,
-                        name: "Ann".to_owned(),
-                        email: "ann@example.com".parse().unwrap(),
-                        password_hash: "hash".to_owned(),
-                        timezone: TimeZone::default(),
-                        starter_rules: Vec::new(),
-                    };
-                    users::register(tx, ann, &cause(now, id)).await
-                })
-            })
-            .await
-        }
-    };
-    let outcomes = join_all((0..8).map(|_| register())).await;
+    let outcomes = join_all((0..8).map(|_| try_to_register(&db))).await;
     let taken = |o: &Result<_>| matches!(o, Err(Error::Conflict(Conflict::EmailTaken)));
     assert_eq!(
         outcomes.iter().filter(|o| taken(o)).count(),

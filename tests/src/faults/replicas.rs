@@ -6,9 +6,6 @@ use futures_util::future::join_all;
 
 const MANY: usize = 10;
 
-/// What one process may be sending at a time, in this load.
-const SEEMINGLY_DEAD: usize = 20;
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_replicas_of_a_role_start_at_once_and_do_everything_once() {
     let counts = [
@@ -40,8 +37,6 @@ async fn ten_replicas_of_a_role_start_at_once_and_do_everything_once() {
             assert_eq!(status.code(), Some(0));
         }
     }
-    // Nobody died between sending and recording; but a process that a busy machine gives no processor
-    // for some seconds looks dead, and what it was sending is then sent again, with the same ids.
-    let repeats = trial.verdict().await;
-    assert!(repeats < SEEMINGLY_DEAD, "{repeats} repeats");
+    // Nobody died between sending and recording.
+    assert_eq!(trial.verdict().await, 0);
 }
