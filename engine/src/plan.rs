@@ -113,6 +113,8 @@ impl Context {
             event: Arc::clone(&run.event),
             task,
             users: Arc::clone(&run.rule_set.members),
+            state: Arc::default(),
+            answers: Arc::default(),
         }
     }
 }

@@ -6,8 +6,9 @@
 use crate::action::Action;
 use crate::limits::Stop;
 use crate::world::TaskHandle;
-use crate::{Limits, meter};
+use crate::{Answer, Limits, Query, meter};
 use rhai::EvalAltResult;
+use serde_json::{Map, Value};
 use smarttasks_model::{
     Event, NewTask, RuleId, RunId, Task, TaskChanges, TaskId, TimeZone, Timestamp, User, UserId,
     WorkspaceId,
@@ -57,6 +58,10 @@ pub struct Inputs {
     pub task: Option<Arc<Task>>,
     /// The members of the workspace, among whom the script finds assignees and creators.
     pub users: Arc<HashMap<UserId, User>>,
+    /// What the rule has kept from earlier runs.
+    pub state: Arc<Map<String, Value>>,
+    /// What has been answered so far, in the order in which the script asks.
+    pub answers: Arc<Vec<Answer>>,
 }
 
 /// What a host function returns.
@@ -70,6 +75,21 @@ pub(crate) struct Evaluation {
     /// Bytes of the actions.
     output: usize,
     log: Log,
+    /// How many queries have been asked.
+    asked: usize,
+    /// The query that has no answer yet, because of which the evaluation stops.
+    need: Option<Query>,
+    /// The rule's state, once this evaluation has changed it.
+    state: Option<Map<String, Value>>,
+}
+
+/// What an evaluation leaves.
+#[derive(Default)]
+pub(crate) struct Left {
+    pub(crate) actions: Vec<Action>,
+    pub(crate) log: Vec<String>,
+    pub(crate) need: Option<Query>,
+    pub(crate) state: Option<Map<String, Value>>,
 }
 
 #[derive(Default)]
@@ -92,15 +112,23 @@ pub(crate) fn begin(limits: Arc<Limits>, inputs: Inputs) {
         actions: Vec::new(),
         output: 0,
         log: Log::default(),
+        asked: 0,
+        need: None,
+        state: None,
     };
     CURRENT.with(|current| current.replace(Some(evaluation)));
 }
 
-/// Ends it: the actions and the log.
-pub(crate) fn end() -> (Vec<Action>, Vec<String>) {
+/// Ends it.
+pub(crate) fn end() -> Left {
     CURRENT
         .with(RefCell::take)
-        .map(|evaluation| (evaluation.actions, evaluation.log.lines))
+        .map(|evaluation| Left {
+            actions: evaluation.actions,
+            log: evaluation.log.lines,
+            need: evaluation.need,
+            state: evaluation.state,
+        })
         .unwrap_or_default()
 }
 
@@ -143,6 +171,34 @@ impl Evaluation {
             .into());
         }
         self.task(handle)
+    }
+
+    /// The answer to a query: the next of those that were given, or else the evaluation stops and
+    /// says what it needs.
+    #[expect(dead_code, reason = "for the functions that ask")]
+    pub(crate) fn ask(&mut self, query: Query) -> Host<Answer> {
+        let number = self.asked;
+        self.asked += 1;
+        match self.inputs.answers.get(number) {
+            Some(answer) => Ok(answer.clone()),
+            None => {
+                self.need = Some(query);
+                Err(terminated(meter::stop(Stop::Need)))
+            }
+        }
+    }
+
+    /// What the rule keeps, as this evaluation has left it so far.
+    #[expect(dead_code, reason = "for the functions that ask")]
+    pub(crate) fn state(&self) -> &Map<String, Value> {
+        self.state.as_ref().unwrap_or(&self.inputs.state)
+    }
+
+    /// The same, to be changed.
+    #[expect(dead_code, reason = "for the functions that ask")]
+    pub(crate) fn state_mut(&mut self) -> &mut Map<String, Value> {
+        self.state
+            .get_or_insert_with(|| (*self.inputs.state).clone())
     }
 
     /// Records an action, in its turn.

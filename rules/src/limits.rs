@@ -68,6 +68,8 @@ pub(crate) enum Stop {
     Heap,
     Actions,
     Output,
+    /// No limit: a query has no answer yet.
+    Need,
 }
 
 impl Stop {
@@ -78,6 +80,7 @@ impl Stop {
             Self::Heap => "limit_memory",
             Self::Actions => "limit_actions",
             Self::Output => "limit_output",
+            Self::Need => "unanswered",
         }
     }
 
@@ -101,6 +104,7 @@ impl Stop {
                  larger than {} MiB together",
                 limits.output_bytes / (1024 * 1024)
             ),
+            Self::Need => "the script asked what nobody answered".to_owned(),
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::limits::Stop;
 use crate::meter::Reading;
-use crate::{Action, Limits};
+use crate::{Action, Limits, Query};
 use rhai::{EvalAltResult, Position};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// What came of an evaluation.
@@ -16,6 +17,10 @@ pub struct Outcome {
     pub log: Vec<String>,
     /// Why it failed.
     pub error: Option<ScriptError>,
+    /// What it must be told to go on; then everything else of the outcome is of no account.
+    pub need: Option<Query>,
+    /// What the rule keeps from now on, where the script has changed it.
+    pub state: Option<Map<String, Value>>,
     /// Steps taken.
     pub operations: u64,
     /// Time taken.

@@ -1,8 +1,8 @@
 //! A compiled script, ready to be evaluated any number of times on any thread.
 
-use crate::evaluation::{self, Inputs};
+use crate::evaluation::{self, Inputs, Left};
 use crate::outcome::{Outcome, ScriptError, verdict};
-use crate::{Language, meter};
+use crate::{Language, analysis, meter};
 use rhai::AST;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,11 +11,22 @@ use std::sync::Arc;
 pub struct Program {
     language: Arc<Language>,
     ast: AST,
+    uses_state: bool,
 }
 
 impl Program {
     pub(crate) fn new(language: Arc<Language>, ast: AST) -> Self {
-        Self { language, ast }
+        Self {
+            uses_state: analysis::mentions(&ast, "state"),
+            language,
+            ast,
+        }
+    }
+
+    /// Whether the script may read or change what its rule keeps, so that its evaluations must
+    /// follow one another.
+    pub fn uses_state(&self) -> bool {
+        self.uses_state
     }
 
     /// Evaluates the script: a pure function of what it is given.
@@ -29,15 +40,24 @@ impl Program {
         meter::start();
         let result = catch_unwind(AssertUnwindSafe(|| engine.run_ast(&self.ast)));
         let reading = meter::finish();
-        let (actions, log) = evaluation::end();
+        let Left {
+            actions,
+            log,
+            need,
+            state,
+        } = evaluation::end();
         let error = match result {
+            _ if need.is_some() => None,
             Ok(result) => verdict(result, &reading, limits),
             Err(_) => Some(ScriptError::panicked()),
         };
+        let kept = error.is_none() && need.is_none();
         Outcome {
-            actions: if error.is_none() { actions } else { Vec::new() },
+            actions: if kept { actions } else { Vec::new() },
             log,
+            state: state.filter(|_| kept),
             error,
+            need,
             operations: reading.operations,
             duration: reading.duration,
         }

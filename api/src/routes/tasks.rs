@@ -14,9 +14,10 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use smarttasks_model::{
-    NewTask, Priority, RuleId, Status, Task, TaskChanges, TaskId, Timestamp, UserId, WorkspaceId,
+    NewTask, Priority, RuleId, Status, Task, TaskChanges, TaskFilter, TaskId, Timestamp, UserId,
+    WorkspaceId,
 };
-use smarttasks_store::tasks::{self, Filter, Sort};
+use smarttasks_store::tasks::{self, Sort};
 use smarttasks_store::{activity, activity::Activity};
 use std::fmt::Display;
 use std::str::FromStr;
@@ -168,7 +169,7 @@ async fn create_task(
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct TaskFilter {
+struct TaskParams {
     /// The workspace; your personal one when absent.
     #[param(value_type = Option<Uuid>)]
     #[expect(dead_code, reason = "read by `Member`")]
@@ -198,9 +199,9 @@ struct TaskFilter {
     sort: Option<String>,
 }
 
-impl TaskFilter {
-    fn parse(self, me: UserId) -> Result<(Filter, Sort), ApiError> {
-        let filter = Filter {
+impl TaskParams {
+    fn parse(self, me: UserId) -> Result<(TaskFilter, Sort), ApiError> {
+        let filter = TaskFilter {
             status: listed("?status", self.status.as_deref())?,
             priority: listed("?priority", self.priority.as_deref())?,
             project: self.project,
@@ -212,6 +213,7 @@ impl TaskFilter {
             overdue: self.overdue,
             q: self.q.filter(|q| !q.is_empty()),
             updated_since: self.updated_since,
+            ..TaskFilter::default()
         };
         let sort = self
             .sort
@@ -246,12 +248,12 @@ fn person(parameter: &str, text: Option<&str>, me: UserId) -> Result<Option<User
 }
 
 /// The tasks of a workspace.
-#[utoipa::path(get, path = "/api/v1/tasks", tag = "tasks", params(TaskFilter, PageParams),
+#[utoipa::path(get, path = "/api/v1/tasks", tag = "tasks", params(TaskParams, PageParams),
     responses((status = 200, body = Page<TaskSchema>)))]
 async fn list_tasks(
     State(app): State<App>,
     member: Member<Read>,
-    ListQuery { filter, page }: ListQuery<TaskFilter>,
+    ListQuery { filter, page }: ListQuery<TaskParams>,
 ) -> Result<Page<TaskView>, ApiError> {
     let order = format!("tasks:{}", filter.sort.as_deref().unwrap_or("-created_at"));
     let scope = Scope {

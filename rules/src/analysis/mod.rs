@@ -6,7 +6,7 @@ mod walk;
 
 use crate::{Diagnostic, Language, Severity};
 pub(crate) use names::explain;
-use rhai::AST;
+use rhai::{AST, Expr};
 use smarttasks_model::Trigger;
 
 /// What can be said about a script without running it.
@@ -18,6 +18,17 @@ pub struct Analysis {
     pub actions: Vec<&'static str>,
     /// Whether it may suspend its run. No call of the language does so at present.
     pub suspends: bool,
+}
+
+/// Whether the script speaks of a host name anywhere.
+pub(crate) fn mentions(ast: &AST, name: &str) -> bool {
+    let mut found = false;
+    walk::script(ast, &mut |node| {
+        if let walk::Node::Expr(Expr::Variable(variable, _, _)) = node {
+            found |= variable.1 == name;
+        }
+    });
+    found
 }
 
 /// The findings that keep a script from being stored.

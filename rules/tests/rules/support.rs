@@ -69,6 +69,8 @@ impl World {
                 (ann.id, ann.clone()),
                 (bob.id, bob.clone()),
             ])),
+            state: Arc::default(),
+            answers: Arc::default(),
         };
         Self {
             language: Language::new(limits),

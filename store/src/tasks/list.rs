@@ -7,35 +7,8 @@ use crate::page::{Listed, Page, Position, SortKey};
 use crate::{Db, Result};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
-use smarttasks_model::{Priority, Status, Task, Timestamp, UserId, WorkspaceId};
+use smarttasks_model::{Status, Task, TaskFilter, Timestamp, WorkspaceId};
 use std::str::FromStr;
-
-/// Which tasks of a workspace.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Any of these.
-    pub status: Vec<Status>,
-    /// Any of these.
-    pub priority: Vec<Priority>,
-    /// This one.
-    pub project: Option<String>,
-    /// Carrying this one.
-    pub tag: Option<String>,
-    /// Assigned to them.
-    pub assignee_id: Option<UserId>,
-    /// Made by them.
-    pub creator_id: Option<UserId>,
-    /// With a deadline before this.
-    pub due_before: Option<Timestamp>,
-    /// With a deadline at or after this.
-    pub due_after: Option<Timestamp>,
-    /// Open with a deadline before now, or not.
-    pub overdue: Option<bool>,
-    /// With this in title or description, whatever the case.
-    pub q: Option<String>,
-    /// Written at or after this.
-    pub updated_since: Option<Timestamp>,
-}
 
 /// In which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +105,7 @@ impl SortColumn {
 pub async fn list(
     db: &Db,
     workspace: WorkspaceId,
-    filter: &Filter,
+    filter: &TaskFilter,
     sort: Sort,
     page: &Page,
     now: Timestamp,
@@ -160,7 +133,7 @@ pub async fn list(
     page.cut(rows, position, task_from_row)
 }
 
-fn condition(filter: &Filter, now: Timestamp) -> Condition {
+fn condition(filter: &TaskFilter, now: Timestamp) -> Condition {
     let open = [Status::Todo, Status::InProgress, Status::Blocked].map(Status::as_str);
     let statuses = filter.status.iter().map(|status| status.as_str());
     let priorities = filter.priority.iter().map(|priority| rank(*priority));
@@ -181,10 +154,39 @@ fn condition(filter: &Filter, now: Timestamp) -> Condition {
                 .map(|project| Column::Project.eq(project)),
         )
         .add_option(filter.tag.as_deref().map(has_tag))
+        .add_option(filter.open.map(|is| match is {
+            true => Column::Status.is_in(open),
+            false => Column::Status.is_not_in(open),
+        }))
         .add_option(filter.assignee_id.map(|id| Column::AssigneeId.eq(id.0)))
+        .add_option(filter.unassigned.map(|is| match is {
+            true => Column::AssigneeId.is_null(),
+            false => Column::AssigneeId.is_not_null(),
+        }))
+        .add_option(filter.parent_id.map(|id| Column::ParentId.eq(id.0)))
         .add_option(filter.creator_id.map(|id| Column::CreatorId.eq(id.0)))
         .add_option(filter.due_before.map(|at| Column::DueAt.lt(millis(at))))
         .add_option(filter.due_after.map(|at| Column::DueAt.gte(millis(at))))
+        .add_option(
+            filter
+                .created_before
+                .map(|at| Column::CreatedAt.lt(millis(at))),
+        )
+        .add_option(
+            filter
+                .created_after
+                .map(|at| Column::CreatedAt.gte(millis(at))),
+        )
+        .add_option(
+            filter
+                .completed_after
+                .map(|at| Column::CompletedAt.gte(millis(at))),
+        )
+        .add_option(
+            filter
+                .status_changed_before
+                .map(|at| Column::StatusChangedAt.lt(millis(at))),
+        )
         .add_option(
             filter
                 .updated_since

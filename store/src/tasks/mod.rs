@@ -5,7 +5,7 @@ mod list;
 mod row;
 mod timers;
 
-pub use list::{Filter, Sort, list};
+pub use list::{Sort, list};
 
 use crate::entity::{comments, tasks};
 use crate::users::expect_version;

@@ -15,8 +15,8 @@ use futures_util::future::join_all;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 use smarttasks_model::{
-    Actor, Clock, DeliveryId, NewTask, RuleId, RuleSpec, TaskChanges, TaskId, TimeZone, Timestamp,
-    UserId, WorkspaceId,
+    Actor, Clock, DeliveryId, NewTask, RuleId, RuleSpec, TaskChanges, TaskFilter, TaskId, TimeZone,
+    Timestamp, UserId, WorkspaceId,
 };
 use std::time::Duration;
 use uuid::Uuid;
@@ -285,7 +285,7 @@ async fn titles_sort_by_code_point_whatever_the_locale_of_the_database() {
         limit: 10,
         after: None,
     };
-    let filter = tasks::Filter::default();
+    let filter = TaskFilter::default();
     let by_title = "title".parse::<tasks::Sort>().unwrap();
     let listed = tasks::list(&db, ann.1, &filter, by_title, &page, db.clock().now())
         .await

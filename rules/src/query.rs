@@ -1,0 +1,31 @@
+//! What a script asks about its workspace.
+//!
+//! The evaluator does no I/O. A script that asks what has not been answered stops there, and its
+//! [`Outcome`](crate::Outcome) says what it needs; whoever evaluates it gets the answer, appends it
+//! to those before, and evaluates from the top again.
+
+use smarttasks_model::{Task, TaskFilter};
+use std::sync::Arc;
+
+/// What a script asks about its workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Query {
+    /// Tasks, oldest first, at most so many.
+    Tasks {
+        /// Which.
+        filter: TaskFilter,
+        /// At most this many.
+        limit: u64,
+    },
+    /// How many tasks.
+    Count(TaskFilter),
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// To [`Query::Tasks`].
+    Tasks(Vec<Arc<Task>>),
+    /// To [`Query::Count`].
+    Count(u64),
+}
