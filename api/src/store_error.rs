@@ -31,7 +31,7 @@ impl From<Error> for ApiError {
                 Code::Conflict,
                 "The delivery is suppressed, for the `reason` that it names, and is not tried again.",
             ),
-            Error::Conflict(Conflict::Exists) => Self::new(
+            Error::Conflict(Conflict::Exists) | Error::Overtaken => Self::new(
                 Code::Conflict,
                 "Somebody else did the same at the same time.",
             ),

@@ -80,6 +80,8 @@ impl From<smarttasks_store::Error> for HandlerError {
 pub trait Handler: Send + Sync {
     /// Which queue it consumes.
     const QUEUE: Queue;
+    /// How many messages it is given at once, at most.
+    const BATCH: usize = 200;
 
     /// Handles a batch in one transaction that settles it.
     fn handle(&self, batch: Batch) -> impl Future<Output = Result<(), HandlerError>> + Send;
@@ -180,8 +182,6 @@ impl Intake {
     }
 }
 
-/// Most messages handled together.
-const BATCH: usize = 200;
 /// Most messages that wait for another try; with more, no new ones are taken.
 const ASIDE: usize = 400;
 /// How often a message may fail before it goes to the dead letters.
@@ -255,7 +255,7 @@ impl<H: Handler> Consumer<H> {
             biased;
             () = self.stop.cancelled() => None,
             Some(step) = self.aside.next() => Some(step),
-            batch = self.intake.take(BATCH), if !full => Some(Step::Batch(batch)),
+            batch = self.intake.take(H::BATCH), if !full => Some(Step::Batch(batch)),
         }
     }
 

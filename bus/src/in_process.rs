@@ -17,6 +17,9 @@ use uuid::Uuid;
 
 /// Messages that wait for one kind of consumer.
 const CAPACITY: usize = 1024;
+/// Ranges of sweeps that wait: small ones, and at a full hour one for every workspace, which must
+/// not hold up the events behind them.
+const SWEEPS: usize = 65_536;
 /// Rows read from the table at once.
 const PAGE: u64 = 500;
 
@@ -24,7 +27,7 @@ const PAGE: u64 = 500;
 #[derive(Clone)]
 pub struct InProcess {
     db: Db,
-    queues: Arc<[Lane; 2]>,
+    queues: Arc<[Lane; 3]>,
     counted: Counted,
 }
 
@@ -34,8 +37,12 @@ struct Lane {
 }
 
 impl Lane {
-    fn new() -> Self {
-        let (sender, receiver) = mpsc::channel(CAPACITY);
+    fn new(queue: Queue) -> Self {
+        let capacity = match queue {
+            Queue::Events | Queue::Notifications => CAPACITY,
+            Queue::Sweeps => SWEEPS,
+        };
+        let (sender, receiver) = mpsc::channel(capacity);
         Self {
             sender,
             receiver: Mutex::new(receiver),
@@ -48,7 +55,7 @@ impl InProcess {
     pub fn new(db: Db) -> Self {
         Self {
             db,
-            queues: Arc::new(Queue::ALL.map(|_| Lane::new())),
+            queues: Arc::new(Queue::ALL.map(Lane::new)),
             counted: Counted::default(),
         }
     }
@@ -61,6 +68,7 @@ impl InProcess {
         match queue {
             Queue::Events => &self.queues[0],
             Queue::Notifications => &self.queues[1],
+            Queue::Sweeps => &self.queues[2],
         }
     }
 

@@ -5,11 +5,13 @@ use crate::plan::{Plan, PlannedRun, Step};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use smarttasks_bus::Batch;
-use smarttasks_model::{ChangeId, CommentId, Event, EventData, EventId, Message, RunStatus};
+use smarttasks_model::{
+    ChangeId, CommentId, Event, EventData, EventId, Message, RuleId, RunId, RunStatus,
+};
 use smarttasks_rules::Action;
 use smarttasks_store::runs::{self, Run, RunError};
-use smarttasks_store::{Cause, Db, Error, Result, Tx, comments, tasks};
-use std::collections::HashMap;
+use smarttasks_store::{Cause, Db, Error, Result, Tx, comments, state, tasks};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Commits the plan; a run that exists already is left as it is.
@@ -27,31 +29,77 @@ async fn write(tx: &mut Tx, plan: &Plan, batch: &Batch) -> Result<()> {
     for notification in &plan.notifications {
         tx.publish(Message::Notification(Box::new(notification.clone())))?;
     }
-    let existing = runs::existing(tx, plan.runs.iter().map(|planned| planned.run.id)).await?;
+    for put_off in &plan.put_off {
+        tx.schedule(put_off.timer());
+    }
+    perform_all(tx, &plan.runs, &plan.versions).await?;
+    Ok(())
+}
+
+/// Does what these runs ask for, and records them; those that exist already are left as they are.
+/// Those that succeeded, now or before.
+pub(crate) async fn perform_all(
+    tx: &mut Tx,
+    runs: &[PlannedRun],
+    versions: &HashMap<RuleId, i64>,
+) -> Result<HashSet<RunId>> {
+    let existing = runs::existing(tx, runs.iter().map(|planned| planned.run.id)).await?;
     let mut counts = HashMap::new();
-    for planned in plan
-        .runs
-        .iter()
-        .filter(|planned| !existing.contains(&planned.run.id))
-    {
+    let mut kept: BTreeMap<RuleId, &PlannedRun> = BTreeMap::new();
+    let mut succeeded = HashSet::new();
+    for planned in runs {
+        if existing.contains(&planned.run.id) {
+            succeeded.insert(planned.run.id);
+            continue;
+        }
+        if !planned.recorded {
+            kept.insert(planned.run.rule_id, planned);
+            continue;
+        }
         let run = perform(tx, planned).await?;
-        tracing::info!(
-            run.id = %run.id,
-            rule.id = %run.rule_id,
-            task.id = run.task_id.map(tracing::field::display),
-            trace.id = run.traceparent.map(|parent| parent.trace_id()),
-            error = run.error.as_ref().map(|error| error.message.as_str()),
-            "rule {}",
-            if run.error.is_some() { "failed" } else { "matched" }
-        );
+        told(&run);
         let (matches, failures) = counts.entry(run.rule_id).or_insert((0, 0));
-        match run.status {
-            RunStatus::Failed => *failures += 1,
-            _ => *matches += 1,
+        if run.status == RunStatus::Failed {
+            *failures += 1;
+        } else {
+            *matches += 1;
+            succeeded.insert(run.id);
+            if planned.state.is_some() {
+                kept.insert(run.rule_id, planned);
+            }
         }
         runs::record(tx, &run)?;
     }
-    runs::count(tx, counts).await
+    keep(tx, kept, versions).await?;
+    runs::count(tx, counts).await?;
+    Ok(succeeded)
+}
+
+/// Writes what rules keep from now on.
+async fn keep(
+    tx: &mut Tx,
+    kept: BTreeMap<RuleId, &PlannedRun>,
+    versions: &HashMap<RuleId, i64>,
+) -> Result<()> {
+    for (rule, planned) in kept {
+        if let Some(values) = &planned.state {
+            let read = versions.get(&rule).copied().unwrap_or(0);
+            state::replace(tx, planned.run.workspace_id, rule, values, read).await?;
+        }
+    }
+    Ok(())
+}
+
+fn told(run: &Run) {
+    tracing::info!(
+        run.id = %run.id,
+        rule.id = %run.rule_id,
+        task.id = run.task_id.map(tracing::field::display),
+        trace.id = run.traceparent.map(|parent| parent.trace_id()),
+        error = run.error.as_ref().map(|error| error.message.as_str()),
+        "rule {}",
+        if run.error.is_some() { "failed" } else { "matched" }
+    );
 }
 
 /// Does what a run asks for, all of it or, when something in it cannot be done, none: one run

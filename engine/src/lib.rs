@@ -1,32 +1,47 @@
-//! Consumes events: finds the rules that listen, evaluates them, and commits what they ask for.
+//! Consumes events and sweeps: finds the rules that are concerned, evaluates them, and commits what
+//! they ask for.
 //!
-//! Deciding and acting are apart: `plan` makes runs out of events and rules without touching
-//! anything, `apply` writes them in one transaction together with the messages' receipts. A
-//! message that comes twice meets the id of its run and does nothing.
+//! Deciding and acting are apart: `plan` and `sweep` make runs out of events, tasks and rules
+//! without touching anything, `apply` writes them in one transaction together with the messages'
+//! receipts. A message that comes twice meets the id of its run and does nothing.
 
 mod apply;
+mod evaluate;
+mod matching;
 mod plan;
 mod rule_set;
+mod sweep;
+mod turns;
 
+pub use sweep::Sweeper;
+
+use evaluate::{Evaluator, Terms};
+use plan::{Candidate, Plan};
 use rule_set::RuleSets;
 use smarttasks_bus::{Batch, Handler, HandlerError};
 use smarttasks_model::{Event, Message};
-use smarttasks_rules::{Inputs, Outcome, Pool, Program};
-use smarttasks_store::{Db, Queue};
+use smarttasks_rules::Pool;
+use smarttasks_store::{Db, Error, Queue, runs};
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use std::time::Duration;
 
-/// How far rules may cause each other: an event that this many rules led to starts no more.
+/// How often a batch is decided again because others changed what its rules keep.
+const PATIENCE: usize = 50;
+
+/// What the rules of others may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Rules between an event and the person or clock that began it.
+    /// Rules between an event and the person or clock that began it: an event that this many rules
+    /// led to starts no more.
     pub max_depth: u8,
+    /// Evaluation time of one workspace in a minute, in this process; beyond it, it waits.
+    pub workspace_budget: Option<Duration>,
 }
 
 /// The consumer of events.
 pub struct Engine {
     db: Db,
-    pool: Pool,
+    evaluator: Evaluator,
     rule_sets: RuleSets,
     settings: Settings,
 }
@@ -34,30 +49,51 @@ pub struct Engine {
 impl Engine {
     /// An engine on `db` that evaluates on `pool`.
     pub fn new(db: Db, pool: Pool, settings: Settings) -> Self {
-        let rule_sets = RuleSets::new(db.clone(), pool.clone());
         Self {
+            rule_sets: RuleSets::new(db.clone(), pool.clone()),
+            evaluator: Evaluator::new(db.clone(), pool, settings.workspace_budget),
             db,
-            pool,
-            rule_sets,
             settings,
         }
     }
 
-    /// One hand-over for the whole batch: it costs more than an evaluation.
-    async fn evaluate(
+    /// What these events lead to, as rules and tasks are now.
+    async fn plan(&self, events: &[Arc<Event>]) -> Result<Plan, HandlerError> {
+        let rule_sets = self
+            .rule_sets
+            .of(events.iter().map(|event| event.workspace_id))
+            .await?;
+        let max_depth = self.settings.max_depth;
+        let mut planned = Plan::of_subscriptions(events, &rule_sets, max_depth);
+        let candidates = planned.keep_to_budgets(
+            plan::candidates(events, &rule_sets),
+            &self.evaluator.turns,
+            self.db.clock().now(),
+        );
+        let candidates = self.not_done_yet(candidates).await?;
+        let context = plan::Context::load(&self.db, &candidates).await?;
+        let (jobs, started) = context.jobs(&candidates, &mut planned);
+        let terms = Terms {
+            at_least: 1,
+            give_up_after: None,
+        };
+        let evaluated = self.evaluator.evaluate(jobs, terms).await?;
+        planned.add_evaluated(started, evaluated, max_depth);
+        Ok(planned)
+    }
+
+    /// Without those that keep something and whose run there is already: what it kept would be kept
+    /// twice.
+    async fn not_done_yet(
         &self,
-        evaluations: Vec<(Arc<Program>, Inputs)>,
-    ) -> Result<Vec<Outcome>, HandlerError> {
-        if evaluations.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (reply, outcomes) = oneshot::channel();
-        self.pool.evaluate(evaluations, move |outcomes| {
-            let _ = reply.send(outcomes);
-        });
-        outcomes
-            .await
-            .map_err(|_| HandlerError::Failed("an evaluation was lost".to_owned()))
+        candidates: Vec<Candidate>,
+    ) -> Result<Vec<Candidate>, HandlerError> {
+        let stateful = candidates.iter().filter(|candidate| candidate.uses_state());
+        let existing = runs::known(&self.db, stateful.map(Candidate::run_id)).await?;
+        Ok(candidates
+            .into_iter()
+            .filter(|candidate| !existing.contains(&candidate.run_id()))
+            .collect())
     }
 }
 
@@ -69,21 +105,18 @@ impl Handler for Engine {
             .messages()
             .filter_map(|message| match message {
                 Message::Event(event) => Some(Arc::clone(event)),
-                Message::Notification(_) | Message::Delivery(_) => None,
+                Message::Notification(_) | Message::Delivery(_) | Message::Sweep(_) => None,
             })
             .collect();
-        let rule_sets = self
-            .rule_sets
-            .of(events.iter().map(|event| event.workspace_id))
-            .await?;
-        let candidates = plan::candidates(&events, &rule_sets);
-        let context = plan::Context::load(&self.db, &candidates).await?;
-        let max_depth = self.settings.max_depth;
-        let mut planned = plan::Plan::of_subscriptions(&events, &rule_sets, max_depth);
-        let (evaluations, candidates) = context.evaluations(candidates, &mut planned);
-        let outcomes = self.evaluate(evaluations).await?;
-        planned.add_outcomes(candidates, outcomes, max_depth);
-        apply::apply(&self.db, planned, batch).await?;
-        Ok(())
+        for _ in 0..PATIENCE {
+            let planned = self.plan(&events).await?;
+            match apply::apply(&self.db, planned, batch.clone()).await {
+                Err(Error::Overtaken) => {}
+                done => return Ok(done?),
+            }
+        }
+        Err(HandlerError::Unavailable(
+            "others keep changing what the rules keep".to_owned(),
+        ))
     }
 }

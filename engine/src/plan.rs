@@ -1,16 +1,18 @@
 //! Which rules an event concerns, what they need to be evaluated, and what follows from the
 //! outcome: all decided before anything is written.
 
+use crate::evaluate::{Done, Evaluated, Job};
 use crate::rule_set::{LoadedRule, RuleSet};
-use serde_json::{Value, json};
+use crate::turns::Turns;
+use serde_json::{Map, Value, json};
 use smarttasks_bus::HandlerError;
 use smarttasks_model::{
-    Content, Event, EventData, Notification, NotificationId, RunId, RunStatus, Task, TaskId,
-    Timestamp, WebhookTarget, WorkspaceId,
+    Content, Event, EventData, Message, Notification, NotificationId, RuleId, RunId, RunStatus,
+    Task, TaskId, Timestamp, WebhookTarget, WorkspaceId,
 };
-use smarttasks_rules::{Action, Inputs, Outcome, Program, WorkspaceFacts};
+use smarttasks_rules::{Action, Inputs, Outcome, WorkspaceFacts};
 use smarttasks_store::runs::{ActionRecord, Run, RunError};
-use smarttasks_store::{Db, tasks};
+use smarttasks_store::{Db, Due, Timer, tasks};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -21,6 +23,19 @@ pub(crate) struct Candidate {
     event: Arc<Event>,
     rule: Arc<LoadedRule>,
     rule_set: Arc<RuleSet>,
+}
+
+impl Candidate {
+    /// The run that it would be.
+    pub(crate) fn run_id(&self) -> RunId {
+        let event = &self.event;
+        RunId::of(self.rule.facts.id, event.change, event.task_id, event.time)
+    }
+
+    pub(crate) fn uses_state(&self) -> bool {
+        let program = self.rule.program.as_ref();
+        program.is_ok_and(|program| program.uses_state())
+    }
 }
 
 /// The rules that these events may start, in the order of the events.
@@ -71,12 +86,12 @@ impl Context {
 
     /// What is handed to the evaluator, and the candidates that belong to it, in the same order.
     /// A rule that cannot be evaluated is recorded as failed instead.
-    pub(crate) fn evaluations(
+    pub(crate) fn jobs(
         &self,
-        candidates: Vec<Candidate>,
+        candidates: &[Candidate],
         plan: &mut Plan,
-    ) -> (Vec<(Arc<Program>, Inputs)>, Vec<Started>) {
-        let mut evaluations = Vec::with_capacity(candidates.len());
+    ) -> (Vec<Job>, Vec<Started>) {
+        let mut jobs = Vec::with_capacity(candidates.len());
         let mut started = Vec::with_capacity(candidates.len());
         for candidate in candidates {
             let task = self.task_of(&candidate.event);
@@ -84,12 +99,16 @@ impl Context {
             match &run.rule.program {
                 Err(error) => plan.fail(&run, error.clone(), Vec::new(), 0),
                 Ok(program) => {
-                    evaluations.push((Arc::clone(program), self.inputs(&run, task)));
+                    jobs.push(Job {
+                        program: Arc::clone(program),
+                        rule: Arc::clone(&run.rule),
+                        inputs: run.inputs(task),
+                    });
                     started.push(run);
                 }
             }
         }
-        (evaluations, started)
+        (jobs, started)
     }
 
     /// The task as the event left it; as it is now when the event does not tell.
@@ -103,48 +122,60 @@ impl Context {
                 .cloned(),
         }
     }
-
-    fn inputs(&self, run: &Started, task: Option<Arc<Task>>) -> Inputs {
-        Inputs {
-            now: self.now,
-            run_id: run.id,
-            workspace: Arc::clone(&run.workspace),
-            rule: Arc::clone(&run.rule.facts),
-            event: Arc::clone(&run.event),
-            task,
-            users: Arc::clone(&run.rule_set.members),
-            state: Arc::default(),
-            answers: Arc::default(),
-        }
-    }
 }
 
 /// A run that is being evaluated.
 pub(crate) struct Started {
     id: RunId,
-    task_id: Option<TaskId>,
+    pub(crate) task_id: Option<TaskId>,
     started_at: Timestamp,
     event: Arc<Event>,
-    rule: Arc<LoadedRule>,
+    pub(crate) rule: Arc<LoadedRule>,
     workspace: Arc<WorkspaceFacts>,
     rule_set: Arc<RuleSet>,
 }
 
 impl Started {
-    fn new(candidate: Candidate, task_id: Option<TaskId>, now: Timestamp) -> Self {
+    fn new(candidate: &Candidate, task_id: Option<TaskId>, now: Timestamp) -> Self {
         let Candidate {
             event,
             rule,
             rule_set,
         } = candidate;
+        Self::of(event, rule, rule_set, task_id, now)
+    }
+
+    /// The run of a rule for a task, which an event starts.
+    pub(crate) fn of(
+        event: &Arc<Event>,
+        rule: &Arc<LoadedRule>,
+        rule_set: &Arc<RuleSet>,
+        task_id: Option<TaskId>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id: RunId::of(rule.facts.id, event.change, task_id, event.time),
             task_id,
             started_at: now,
             workspace: Arc::clone(&rule_set.workspace),
-            event,
-            rule,
-            rule_set,
+            event: Arc::clone(event),
+            rule: Arc::clone(rule),
+            rule_set: Arc::clone(rule_set),
+        }
+    }
+
+    /// What its evaluation is given.
+    pub(crate) fn inputs(&self, task: Option<Arc<Task>>) -> Inputs {
+        Inputs {
+            now: self.started_at,
+            run_id: self.id,
+            workspace: Arc::clone(&self.workspace),
+            rule: Arc::clone(&self.rule.facts),
+            event: Arc::clone(&self.event),
+            task,
+            users: Arc::clone(&self.rule_set.members),
+            state: Arc::default(),
+            answers: Arc::default(),
         }
     }
 
@@ -189,6 +220,22 @@ pub(crate) struct PlannedRun {
     pub(crate) run: Run,
     pub(crate) event: Arc<Event>,
     pub(crate) steps: Vec<Step>,
+    /// What its rule keeps from then on.
+    pub(crate) state: Option<Arc<Map<String, Value>>>,
+    /// Whether there is to be a record of it.
+    pub(crate) recorded: bool,
+}
+
+impl PlannedRun {
+    /// Of this run only what its rule keeps, which is kept also when it does not fire.
+    pub(crate) fn only_state(&self) -> Option<Self> {
+        self.state.as_ref()?;
+        Some(Self {
+            steps: Vec::new(),
+            recorded: false,
+            ..self.clone()
+        })
+    }
 }
 
 /// One action, decided.
@@ -207,6 +254,36 @@ pub(crate) enum Step {
 pub(crate) struct Plan {
     pub(crate) runs: Vec<PlannedRun>,
     pub(crate) notifications: Vec<Notification>,
+    /// Events whose rules have not had their turn.
+    pub(crate) put_off: Vec<PutOff>,
+    /// The versions of what rules keep, as their evaluations read it.
+    pub(crate) versions: HashMap<RuleId, i64>,
+}
+
+/// An event for one rule that waits.
+#[derive(Clone)]
+pub(crate) struct PutOff {
+    event: Arc<Event>,
+    rule_id: RuleId,
+    until: Timestamp,
+}
+
+impl PutOff {
+    /// The timer after which the event comes again, for this rule alone.
+    pub(crate) fn timer(&self) -> Timer {
+        let event = Event {
+            rule_id: Some(self.rule_id),
+            ..(*self.event).clone()
+        };
+        Timer {
+            fire_at: self.until,
+            workspace_id: Some(event.workspace_id),
+            due: Due::Message {
+                key: format!("{}:{}", event.id, self.rule_id),
+                message: Box::new(Message::Event(Arc::new(event))),
+            },
+        }
+    }
 }
 
 impl Plan {
@@ -243,48 +320,112 @@ impl Plan {
             }
         }
         Self {
-            runs: Vec::new(),
             notifications,
+            ..Self::default()
         }
     }
 
-    /// Adds the runs that acted or failed; one that did neither leaves nothing.
-    pub(crate) fn add_outcomes(
+    /// Puts off what has to wait because its workspace has used its budget; the rest stays.
+    pub(crate) fn keep_to_budgets(
+        &mut self,
+        candidates: Vec<Candidate>,
+        turns: &Turns,
+        now: Timestamp,
+    ) -> Vec<Candidate> {
+        let mut waits = HashMap::new();
+        let mut kept = Vec::with_capacity(candidates.len());
+        for candidate in candidates {
+            let workspace = candidate.event.workspace_id;
+            let wait = *waits
+                .entry(workspace)
+                .or_insert_with(|| turns.wait(workspace));
+            match wait {
+                Some(wait) => self.put_off.push(PutOff {
+                    event: candidate.event,
+                    rule_id: candidate.rule.facts.id,
+                    until: now + wait,
+                }),
+                None => kept.push(candidate),
+            }
+        }
+        kept
+    }
+
+    /// Adds the runs that acted, kept something or failed, in the order in which they were to be
+    /// evaluated; what did not get its turn is put off.
+    pub(crate) fn add_evaluated(
         &mut self,
         started: Vec<Started>,
-        outcomes: Vec<Outcome>,
+        evaluated: Evaluated,
         max_depth: u8,
     ) {
-        for (run, outcome) in started.into_iter().zip(outcomes) {
-            let duration_us = i64::try_from(outcome.duration.as_micros()).unwrap_or(i64::MAX);
-            measure(&outcome);
-            if let Some(error) = outcome.error {
-                let error = RunError {
-                    message: error.message,
-                    line: error.line,
-                    column: error.column,
-                };
-                self.fail(&run, error, outcome.log, duration_us);
-            } else if !outcome.actions.is_empty() && run.event.depth >= max_depth {
-                self.fail(&run, looped(max_depth), outcome.log, duration_us);
-            } else if !outcome.actions.is_empty() {
-                self.succeed(&run, outcome.actions, outcome.log, duration_us);
+        self.versions = evaluated.versions;
+        for (run, done) in started.into_iter().zip(evaluated.done) {
+            match done {
+                Done::Nothing | Done::PassedOver => {}
+                Done::Told(outcome) => {
+                    let planned = run.planned(*outcome, max_depth);
+                    self.add(planned);
+                }
+                Done::Left => self.put_off.push(PutOff {
+                    until: run.started_at,
+                    rule_id: run.rule.facts.id,
+                    event: run.event,
+                }),
             }
         }
     }
 
-    fn succeed(
+    pub(crate) fn fail(
         &mut self,
         started: &Started,
-        actions: Vec<Action>,
+        error: RunError,
         log: Vec<String>,
         duration_us: i64,
     ) {
-        let mut run = started.record(duration_us, log);
+        self.add(started.failed(error, log, duration_us));
+    }
+
+    /// A rule fires once per change and task: of several events of one change, the first that
+    /// it acts on counts.
+    fn add(&mut self, planned: PlannedRun) {
+        if self.runs.iter().all(|other| other.run.id != planned.run.id) {
+            self.runs.push(planned);
+        }
+    }
+}
+
+impl Started {
+    /// What follows from the outcome of its evaluation.
+    pub(crate) fn planned(&self, outcome: Outcome, max_depth: u8) -> PlannedRun {
+        let duration_us = i64::try_from(outcome.duration.as_micros()).unwrap_or(i64::MAX);
+        if let Some(error) = outcome.error {
+            let error = RunError {
+                message: error.message,
+                line: error.line,
+                column: error.column,
+            };
+            return self.failed(error, outcome.log, duration_us);
+        }
+        if self.event.depth >= max_depth {
+            return self.failed(looped(max_depth), outcome.log, duration_us);
+        }
+        let state = outcome.state.map(Arc::new);
+        self.succeeded(outcome.actions, state, outcome.log, duration_us)
+    }
+
+    fn succeeded(
+        &self,
+        actions: Vec<Action>,
+        state: Option<Arc<Map<String, Value>>>,
+        log: Vec<String>,
+        duration_us: i64,
+    ) -> PlannedRun {
+        let mut run = self.record(duration_us, log);
         let mut steps = Vec::with_capacity(actions.len());
         for (number, action) in actions.into_iter().enumerate() {
             let (name, mut detail) = (action.name(), action.detail());
-            let step = decide(started, number, action);
+            let step = decide(self, number, action);
             if let (Step::Suppressed(reason), Some(detail)) = (&step, detail.as_object_mut()) {
                 // An e-mail already says in more detail why it goes to nobody.
                 detail.entry("suppressed").or_insert_with(|| json!(reason));
@@ -295,35 +436,31 @@ impl Plan {
             });
             steps.push(step);
         }
-        self.add(PlannedRun {
+        if let Some(state) = &state {
+            run.actions.push(ActionRecord {
+                action: "state.set".to_owned(),
+                detail: json!({ "keys": state.keys().collect::<Vec<_>>() }),
+            });
+        }
+        PlannedRun {
             run,
-            event: Arc::clone(&started.event),
+            event: Arc::clone(&self.event),
             steps,
-        });
+            state,
+            recorded: true,
+        }
     }
 
-    pub(crate) fn fail(
-        &mut self,
-        started: &Started,
-        error: RunError,
-        log: Vec<String>,
-        duration_us: i64,
-    ) {
-        let mut run = started.record(duration_us, log);
+    pub(crate) fn failed(&self, error: RunError, log: Vec<String>, duration_us: i64) -> PlannedRun {
+        let mut run = self.record(duration_us, log);
         run.status = RunStatus::Failed;
         run.error = Some(error);
-        self.add(PlannedRun {
+        PlannedRun {
             run,
-            event: Arc::clone(&started.event),
+            event: Arc::clone(&self.event),
             steps: Vec::new(),
-        });
-    }
-
-    /// A rule fires once per change and task: of several events of one change, the first that
-    /// it acts on counts.
-    fn add(&mut self, planned: PlannedRun) {
-        if self.runs.iter().all(|other| other.run.id != planned.run.id) {
-            self.runs.push(planned);
+            state: None,
+            recorded: true,
         }
     }
 }
@@ -337,16 +474,6 @@ fn looped(max_depth: u8) -> RunError {
         line: None,
         column: None,
     }
-}
-
-fn measure(outcome: &Outcome) {
-    let label = match (&outcome.error, outcome.actions.is_empty()) {
-        (Some(_), _) => "failed",
-        (None, true) => "not_matched",
-        (None, false) => "matched",
-    };
-    metrics::counter!("smarttasks_rule_evaluations_total", "outcome" => label).increment(1);
-    metrics::histogram!("smarttasks_rule_evaluation_duration_seconds").record(outcome.duration);
 }
 
 fn decide(run: &Started, number: usize, action: Action) -> Step {

@@ -4,9 +4,12 @@
 //! Asking for the versions of a batch's workspaces is one statement, so an engine never works
 //! with a rule that has been replaced, however many engines there are.
 
+use crate::matching::Policy;
 use quick_cache::sync::Cache;
 use smarttasks_bus::HandlerError;
-use smarttasks_model::{EventPattern, EventType, RuleId, Trigger, User, UserId, WorkspaceId};
+use smarttasks_model::{
+    EventPattern, EventType, ForEach, RuleId, Trigger, User, UserId, WorkspaceId,
+};
 use smarttasks_rules::{Diagnostic, Pool, Program, RuleFacts, WorkspaceFacts};
 use smarttasks_store::endpoints::{self, Endpoint};
 use smarttasks_store::rules::{self, Rule};
@@ -26,6 +29,10 @@ pub(crate) struct LoadedRule {
     /// The program, or why this version of the language refuses the script.
     pub(crate) program: Result<Arc<Program>, RunError>,
     patterns: Vec<EventPattern>,
+    /// For its sweeps.
+    pub(crate) policy: Policy,
+    /// Whether it has sweeps.
+    pub(crate) sweeps: bool,
 }
 
 /// What listens to the events of one workspace.
@@ -189,7 +196,21 @@ fn loaded(rule: Rule, program: Result<Arc<Program>, Vec<Diagnostic>>) -> LoadedR
             Trigger::Event(pattern) => Some(pattern.clone()),
             Trigger::Cron { .. } | Trigger::Due(_) => None,
         });
+    let sweeps = |trigger: &Trigger| {
+        matches!(
+            trigger,
+            Trigger::Cron {
+                for_each: ForEach::Task,
+                ..
+            }
+        )
+    };
     LoadedRule {
+        policy: Policy {
+            repeat: rule.spec.repeat,
+            hold: rule.spec.hold,
+        },
+        sweeps: rule.spec.triggers.iter().any(sweeps),
         patterns: patterns.collect(),
         program: program.map_err(|diagnostics| refused(&diagnostics)),
         facts: Arc::new(RuleFacts {

@@ -10,6 +10,7 @@ mod m0002_tasks;
 mod m0003_rules;
 mod m0004_messages;
 mod m0005_deliveries;
+mod m0006_sweeps;
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_rules::Migration),
             Box::new(m0004_messages::Migration),
             Box::new(m0005_deliveries::Migration),
+            Box::new(m0006_sweeps::Migration),
         ]
     }
 }

@@ -12,6 +12,7 @@ mod limits;
 pub mod net;
 mod notification;
 mod rule;
+mod sweep;
 mod task;
 mod task_filter;
 mod time;
@@ -29,6 +30,7 @@ pub use id::{
 pub use limits::{Invalid, text_within};
 pub use notification::{Content, Message, Notification, Recipient, WebhookTarget};
 pub use rule::{ForEach, Misfire, Overlap, Repeat, RuleSpec, RunStatus, Trigger, TriggerError};
+pub use sweep::{SweepPurpose, SweepRange};
 pub use task::{NewTask, Priority, Status, Task, TaskChanges};
 pub use task_filter::TaskFilter;
 pub use time::{Clock, Span, SpanError, TimeZone, TimeZoneError, Timestamp, TimestampError};

@@ -2,8 +2,8 @@
 //! outbox carries.
 
 use crate::{
-    DeliveryId, Email, EndpointId, Event, NotificationId, RuleId, RunId, TaskId, Timestamp,
-    TraceParent, UserId, WorkspaceId,
+    DeliveryId, Email, EndpointId, Event, NotificationId, RuleId, RunId, SweepRange, TaskId,
+    Timestamp, TraceParent, UserId, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -101,4 +101,6 @@ pub enum Message {
     Notification(Box<Notification>),
     /// For the notifier: a delivery whose next attempt is due.
     Delivery(DeliveryId),
+    /// For the engine: tasks to look at.
+    Sweep(Box<SweepRange>),
 }

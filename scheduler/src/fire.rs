@@ -1,6 +1,6 @@
 //! What each kind of due timer causes, checked against the state as it is now.
 
-use crate::occurrences;
+use crate::occurrences::{self, Fired};
 use crate::retention;
 use serde_json::{Map, Value, json};
 use smarttasks_model::{
@@ -10,7 +10,7 @@ use smarttasks_model::{
 use smarttasks_store::rules::Rule;
 use smarttasks_store::workspaces::Workspace;
 use smarttasks_store::{Due, Result, Timer, Tx, events, rules, tasks, workspaces};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What the timers of a batch are checked against: one statement for each kind.
 struct Present {
@@ -24,6 +24,7 @@ pub(crate) async fn fire(tx: &mut Tx, due: Vec<Timer>) -> Result<()> {
     let present = Present::load(tx, &due).await?;
     let now = tx.now();
     let mut raised = Vec::new();
+    let mut sweeps: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for timer in due {
         metrics::histogram!("smarttasks_timer_lag_seconds").record(now.since(timer.fire_at));
         match timer.due {
@@ -48,18 +49,20 @@ pub(crate) async fn fire(tx: &mut Tx, due: Vec<Timer>) -> Result<()> {
             } => {
                 if let Some(rule) = present.rules.get(&rule_id) {
                     let workspace = present.workspaces.get(&rule.workspace_id);
-                    raised.extend(occurrences::fire(
-                        tx,
-                        rule,
-                        workspace,
-                        trigger,
-                        scheduled_at,
-                    ));
+                    for fired in occurrences::fire(tx, rule, workspace, trigger, scheduled_at) {
+                        match fired {
+                            Fired::Once(event) => raised.push(*event),
+                            Fired::Sweep(workspace, at, rule) => {
+                                sweeps.entry((workspace, at)).or_default().insert(rule);
+                            }
+                        }
+                    }
                 }
             }
             Due::DeliveryRetry { delivery_id } | Due::DeliveryRecovery { delivery_id } => {
                 tx.publish(Message::Delivery(delivery_id))?;
             }
+            Due::Message { message, .. } => tx.publish(*message)?,
             Due::Retention => tx.schedule(Timer {
                 fire_at: now + retention::INTERVAL,
                 workspace_id: None,
@@ -67,6 +70,7 @@ pub(crate) async fn fire(tx: &mut Tx, due: Vec<Timer>) -> Result<()> {
             }),
         }
     }
+    occurrences::sweep(tx, sweeps).await?;
     raise(tx, raised).await
 }
 
@@ -93,7 +97,10 @@ impl Present {
                 | Due::Overdue { task_id, .. }
                 | Due::RuleDue { task_id, .. } => drop(task_ids.insert(task_id)),
                 Due::Cron { rule_id, .. } => drop(rule_ids.insert(rule_id)),
-                Due::DeliveryRetry { .. } | Due::DeliveryRecovery { .. } | Due::Retention => {}
+                Due::DeliveryRetry { .. }
+                | Due::DeliveryRecovery { .. }
+                | Due::Retention
+                | Due::Message { .. } => {}
             }
         }
         let rules = rules::by_ids_in(tx, rule_ids).await?;

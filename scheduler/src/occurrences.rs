@@ -1,12 +1,17 @@
-//! Occurrences of cron triggers: which of those that have come are fired, and when the next is.
+//! Occurrences of cron triggers: which of those that have come are fired, when the next is, and
+//! the sweeps that they begin.
 
 use crate::fire::addressed;
 use serde_json::{Map, json};
-use smarttasks_model::{Event, Misfire, TimeZone, Timestamp, Trigger, derive_id};
+use smarttasks_model::{
+    Event, ForEach, Misfire, RuleId, SweepPurpose, SweepRange, TimeZone, Timestamp, Trigger,
+    WorkspaceId, derive_id,
+};
 use smarttasks_rules::CronExpression;
 use smarttasks_store::rules::Rule;
 use smarttasks_store::workspaces::Workspace;
-use smarttasks_store::{Due, Timer, Tx};
+use smarttasks_store::{Due, Result, Timer, Tx, sweeps};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// An occurrence that is no later than this was not missed.
@@ -15,19 +20,34 @@ const GRACE: Duration = Duration::from_secs(60);
 const MADE_UP: Duration = Duration::from_secs(24 * 3600);
 /// How many `all` makes up for.
 const MOST: usize = 100;
+/// Most rules of one sweep.
+const RULES: usize = 100;
 
-/// Schedules the next occurrence and returns the events of those that are fired now.
+/// What an occurrence begins.
+pub(crate) enum Fired {
+    /// One run, without a task.
+    Once(Box<Event>),
+    /// A look at every task of the rule's workspace.
+    Sweep(WorkspaceId, Timestamp, RuleId),
+}
+
+/// Schedules the next occurrence and returns what those begin that are fired now.
 pub(crate) fn fire(
     tx: &mut Tx,
     rule: &Rule,
     workspace: Option<&Workspace>,
     trigger: usize,
     scheduled_at: Timestamp,
-) -> Vec<Event> {
+) -> Vec<Fired> {
     let Some(workspace) = workspace.filter(|_| rule.spec.enabled) else {
         return Vec::new();
     };
-    let Some(Trigger::Cron { cron, timezone, .. }) = rule.spec.triggers.get(trigger) else {
+    let Some(Trigger::Cron {
+        cron,
+        timezone,
+        for_each,
+    }) = rule.spec.triggers.get(trigger)
+    else {
         return Vec::new();
     };
     let zone = timezone.unwrap_or(workspace.timezone);
@@ -52,8 +72,47 @@ pub(crate) fn fire(
     }
     due(&cron, zone, scheduled_at, now, rule.spec.misfire)
         .into_iter()
-        .map(|occurrence| event(rule, trigger, occurrence, now))
+        .map(|occurrence| match for_each {
+            ForEach::Once => Fired::Once(Box::new(event(rule, trigger, occurrence, now))),
+            ForEach::Task => Fired::Sweep(rule.workspace_id, occurrence, rule.id),
+        })
         .collect()
+}
+
+/// Begins sweeps. Rules that are due at the same instant share one, and one of which the sweep
+/// before has not ended sits this one out: the next shows all that this would have shown.
+pub(crate) async fn sweep(
+    tx: &mut Tx,
+    due: BTreeMap<(WorkspaceId, Timestamp), BTreeSet<RuleId>>,
+) -> Result<()> {
+    let workspaces = due.keys().map(|(workspace, _)| *workspace);
+    let busy = sweeps::under_way(tx, workspaces, tx.now()).await?;
+    for ((workspace_id, scheduled_at), rules) in due {
+        let (late, rules): (Vec<_>, Vec<_>) = rules.into_iter().partition(|id| busy.contains(id));
+        if !late.is_empty() {
+            metrics::counter!("smarttasks_sweeps_left_out_total").increment(late.len() as u64);
+            tracing::warn!(workspace.id = %workspace_id, rules = late.len(),
+                "a sweep is left out: the one before has not ended");
+        }
+        let ranges = rules.chunks(RULES).map(|rules| {
+            let ids = rules.iter().map(|id| id.as_bytes());
+            let key: Vec<&[u8]> = [b"sweep".as_slice(), workspace_id.as_bytes()]
+                .into_iter()
+                .chain(ids)
+                .collect();
+            SweepRange {
+                sweep_id: derive_id(scheduled_at, &key),
+                workspace_id,
+                scheduled_at,
+                rules: rules.to_vec(),
+                purpose: SweepPurpose::Fire,
+                after: None,
+                to: None,
+            }
+        });
+        sweeps::add(tx, ranges)?;
+    }
+    Ok(())
 }
 
 /// Of the occurrences from `first` to `now`, those that the policy fires.

@@ -9,7 +9,7 @@ use smarttasks_api::limit::Quotas;
 use smarttasks_api::request::{TIME_LIMIT, observed};
 use smarttasks_api::{App, RedisSettings, Sharing};
 use smarttasks_bus::{Bus, consume};
-use smarttasks_engine::Engine;
+use smarttasks_engine::{Engine, Sweeper};
 use smarttasks_model::Clock;
 use smarttasks_notifier::Notifier;
 use smarttasks_notifier::email::{MailFrom, MailSettings, Mailer};
@@ -32,6 +32,8 @@ const MAIL_TIMEOUT: Duration = Duration::from_secs(60);
 const DRAIN: Duration = Duration::from_secs(20);
 /// How often the pending messages of all processes are counted.
 const COUNTED: Duration = Duration::from_secs(1);
+/// Ranges of sweeps that a process looks at beside each other.
+const SWEEPERS: usize = 2;
 /// Connections for reading a file.
 const READERS: u32 = 4;
 
@@ -167,13 +169,12 @@ impl Service {
         };
         if roles.has(Role::Engine) {
             let depth = u8::try_from(config.rules.event_depth.get()).unwrap_or(u8::MAX);
-            let settings = smarttasks_engine::Settings { max_depth: depth };
-            let engine = Arc::new(Engine::new(service.db.clone(), pool, settings));
-            let bus = service.bus.clone();
-            service
-                .stages
-                .takers
-                .spawn(|stop| consume(bus, engine, stop));
+            let settings = smarttasks_engine::Settings {
+                max_depth: depth,
+                workspace_budget: None,
+            };
+            let engine = Engine::new(service.db.clone(), pool, settings);
+            service.spawn_engine(Arc::new(engine));
         }
         if roles.has(Role::Notifier) {
             let notifier = notifier(config, data, &service.db)?;
@@ -181,6 +182,17 @@ impl Service {
         }
         service.spawn_common();
         Ok(service)
+    }
+
+    fn spawn_engine(&mut self, engine: Arc<Engine>) {
+        for _ in 0..SWEEPERS {
+            let (bus, sweeper) = (self.bus.clone(), Sweeper::new(Arc::clone(&engine)));
+            self.stages
+                .takers
+                .spawn(|stop| consume(bus, Arc::new(sweeper), stop));
+        }
+        let bus = self.bus.clone();
+        self.stages.takers.spawn(|stop| consume(bus, engine, stop));
     }
 
     fn spawn_notifier(&mut self, notifier: &Arc<Notifier>) {

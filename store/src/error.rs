@@ -19,6 +19,9 @@ pub enum Error {
         /// The version that the row has.
         current: i64,
     },
+    /// Another write came between reading and writing: whoever decided must decide again.
+    #[error("another write came first")]
+    Overtaken,
     /// What was asked for contradicts what is there.
     #[error(transparent)]
     Conflict(#[from] Conflict),

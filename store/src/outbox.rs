@@ -29,17 +29,20 @@ pub enum Queue {
     Events,
     /// Notifications and due deliveries, for the notifier.
     Notifications,
+    /// Ranges of sweeps, for the engine; apart from events, which must not wait for them.
+    Sweeps,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 2] = [Self::Events, Self::Notifications];
+    pub const ALL: [Self; 3] = [Self::Events, Self::Notifications, Self::Sweeps];
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Events => "events",
             Self::Notifications => "notifications",
+            Self::Sweeps => "sweeps",
         }
     }
 
@@ -47,6 +50,7 @@ impl Queue {
         match message {
             Message::Event(_) => Self::Events,
             Message::Notification(_) | Message::Delivery(_) => Self::Notifications,
+            Message::Sweep(_) => Self::Sweeps,
         }
     }
 
@@ -100,7 +104,7 @@ impl Queue {
             Self::Events => {
                 serde_json::from_slice(body).map(|event| Message::Event(Arc::new(event)))
             }
-            Self::Notifications => serde_json::from_slice(body),
+            Self::Notifications | Self::Sweeps => serde_json::from_slice(body),
         }
     }
 }
@@ -231,6 +235,7 @@ fn routing_key(message: &Message) -> &str {
             Content::Webhook { .. } => "webhook",
         },
         Message::Delivery(_) => "delivery",
+        Message::Sweep(_) => "sweep",
     }
 }
 

@@ -5,13 +5,14 @@ use crate::entity::{rule_stats, rule_versions, rules, tasks as task_rows};
 use crate::page::{self, Listed, Page, Position, SortKey};
 use crate::users::expect_version;
 use crate::workspaces::{self, bump_rules};
-use crate::{Conflict, Db, Due, Error, Result, Timer, Tx, tasks};
+use crate::{Conflict, Db, Due, Error, Result, Timer, Tx, matches, state, sweeps, tasks};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order,
     QueryFilter, QueryOrder, QuerySelect,
 };
 use smarttasks_model::{
-    RuleId, RuleSpec, Span, Status, TaskId, Timestamp, Trigger, UserId, WorkspaceId,
+    ForEach, RuleId, RuleSpec, Span, Status, SweepPurpose, SweepRange, TaskId, Timestamp, Trigger,
+    UserId, WorkspaceId,
 };
 use std::collections::HashMap;
 
@@ -54,6 +55,8 @@ pub struct NewRule {
     pub spec: RuleSpec,
     /// For each cron trigger its number and next occurrence.
     pub occurrences: Vec<(usize, Timestamp)>,
+    /// Whether its sweeps are for tasks that match already, too.
+    pub apply_to_existing: bool,
 }
 
 /// Stores a new rule.
@@ -72,6 +75,7 @@ pub async fn create(
     expect_free_name(tx, workspace, new.id, &new.spec.name).await?;
     bump_rules(tx, workspace).await?;
     schedule_deadlines(tx, workspace, &new).await?;
+    note_existing(tx, workspace, &new)?;
     insert(tx, workspace, author, new)
 }
 
@@ -132,6 +136,10 @@ pub async fn update(
         .await?;
     insert_version(tx, &rule)?;
     schedule(tx, workspace, &new).await?;
+    if !sweeps_tasks(&new.spec) {
+        matches::forget_rule(tx, new.id).await?;
+    }
+    note_existing(tx, workspace, &new)?;
     bump_rules(tx, workspace).await?;
     Ok(rule)
 }
@@ -152,6 +160,36 @@ pub async fn reschedule(
         Some(present) if present.version == version => schedule(tx, workspace, rule).await,
         _ => Ok(()),
     }
+}
+
+fn sweeps_tasks(spec: &RuleSpec) -> bool {
+    spec.triggers.iter().any(|trigger| {
+        matches!(
+            trigger,
+            Trigger::Cron {
+                for_each: ForEach::Task,
+                ..
+            }
+        )
+    })
+}
+
+/// Has it noted which tasks match already, if the rule is not for them.
+fn note_existing(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) -> Result<()> {
+    if rule.apply_to_existing || !rule.spec.enabled || !sweeps_tasks(&rule.spec) {
+        return Ok(());
+    }
+    let now = tx.now();
+    let range = SweepRange {
+        sweep_id: uuid::Uuid::new_v4(),
+        workspace_id: workspace,
+        scheduled_at: now,
+        rules: vec![rule.id],
+        purpose: SweepPurpose::Note,
+        after: None,
+        to: None,
+    };
+    sweeps::add(tx, [range])
 }
 
 async fn schedule(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) -> Result<()> {
@@ -176,6 +214,8 @@ pub async fn delete(
         .ok_or(Error::NotFound("rule"))?;
     expect_version(rule.version, expected)?;
     tx.unschedule_rule(id);
+    matches::forget_rule(tx, id).await?;
+    state::forget(tx, id).await?;
     let conn = tx.write_conn();
     rules::Entity::delete_by_id(id.0).exec(conn).await?;
     rule_stats::Entity::delete_by_id(id.0).exec(conn).await?;

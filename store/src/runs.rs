@@ -5,7 +5,10 @@ use crate::entity::{rule_stats, runs};
 use crate::page::{self, Listed, Page};
 use crate::{Db, Error, Result, Tx};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, Order, QueryFilter, QuerySelect, Set};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order, QueryFilter, QuerySelect,
+    Set,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smarttasks_model::{
@@ -86,6 +89,21 @@ pub struct Filter {
 /// # Errors
 /// When the database cannot be read.
 pub async fn existing(tx: &Tx, ids: impl IntoIterator<Item = RunId>) -> Result<HashSet<RunId>> {
+    among(tx.conn(), ids).await
+}
+
+/// The same outside of a transaction.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn known(db: &Db, ids: impl IntoIterator<Item = RunId>) -> Result<HashSet<RunId>> {
+    among(db.reader(), ids).await
+}
+
+async fn among(
+    conn: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = RunId>,
+) -> Result<HashSet<RunId>> {
     let ids: Vec<_> = ids.into_iter().map(|id| id.0).collect();
     if ids.is_empty() {
         return Ok(HashSet::new());
@@ -95,7 +113,7 @@ pub async fn existing(tx: &Tx, ids: impl IntoIterator<Item = RunId>) -> Result<H
         .column(runs::Column::Id)
         .filter(runs::Column::Id.is_in(ids))
         .into_tuple()
-        .all(tx.conn())
+        .all(conn)
         .await?;
     Ok(found.into_iter().map(RunId).collect())
 }

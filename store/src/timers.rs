@@ -8,7 +8,7 @@ use sea_orm::{
     QuerySelect, QueryTrait,
 };
 use serde::{Deserialize, Serialize};
-use smarttasks_model::{DeliveryId, RuleId, Span, TaskId, Timestamp, WorkspaceId};
+use smarttasks_model::{DeliveryId, Message, RuleId, Span, TaskId, Timestamp, WorkspaceId};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -62,6 +62,13 @@ pub enum Due {
     },
     /// Rows past their retention are removed.
     Retention,
+    /// A message that waits for its turn.
+    Message {
+        /// What tells it from others that wait.
+        key: String,
+        /// What is published then.
+        message: Box<Message>,
+    },
 }
 
 impl Due {
@@ -74,6 +81,7 @@ impl Due {
             Self::DeliveryRetry { .. } => "delivery_retry",
             Self::DeliveryRecovery { .. } => DELIVERY_RECOVERY,
             Self::Retention => "retention",
+            Self::Message { .. } => "message",
         }
     }
 
@@ -98,6 +106,7 @@ impl Due {
                 delivery_key(*delivery_id)
             }
             Self::Retention => "retention".to_owned(),
+            Self::Message { key, .. } => format!("message:{key}"),
         }
     }
 

@@ -212,6 +212,7 @@ fn starter_rules(now: Timestamp) -> Result<Vec<NewRule>, ApiError> {
                 id: RuleId::new(now),
                 spec,
                 occurrences: Vec::new(),
+                apply_to_existing: true,
             })
         })
         .collect()
@@ -264,6 +265,7 @@ async fn rules_moved_to(
                     id: rule.id,
                     spec: rule.spec,
                     occurrences,
+                    apply_to_existing: true,
                 },
             )
         })

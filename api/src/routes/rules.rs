@@ -52,10 +52,11 @@ async fn create_rule(
 ) -> Result<Response, ApiError> {
     let member: Member<Manage> = caller.workspace(&app, body.workspace_id).await?;
     let workspace = member.workspace_id;
+    let existing = body.applies_to_existing();
     let spec = body.complete()?;
     let zone = workspace_zone(&app, workspace).await?;
     let (id, author) = (RuleId::new(app.now()), caller.actor.id);
-    let new = checked(&app, id, spec, zone).await?;
+    let new = checked(&app, id, spec, zone, existing).await?;
     app.write_once(key, move |tx| {
         let new = new.clone();
         Box::pin(async move {
@@ -173,7 +174,8 @@ async fn changed(
 ) -> Result<NewRule, ApiError> {
     stays(member.workspace_id, fields.workspace_id)?;
     let zone = workspace_zone(app, member.workspace_id).await?;
-    checked(app, id, fields.complete()?, zone).await
+    let existing = fields.applies_to_existing();
+    checked(app, id, fields.complete()?, zone, existing).await
 }
 
 fn stays(workspace: WorkspaceId, named: Option<WorkspaceId>) -> Result<(), Invalid> {

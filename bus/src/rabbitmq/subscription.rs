@@ -16,8 +16,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Messages that the broker sends ahead of their acknowledgement: a batch that is handled, and one
-/// that is ready when it is done.
-const PREFETCH: u16 = 400;
+/// that is ready when it is done. A range of a sweep is much work, which others may take.
+fn prefetch(queue: Queue) -> u16 {
+    match queue {
+        Queue::Events | Queue::Notifications => 400,
+        Queue::Sweeps => 2,
+    }
+}
 
 /// A message with its place on a channel.
 #[derive(Debug)]
@@ -84,6 +89,7 @@ impl Subscription {
         let part = match self.queue {
             Queue::Events => "consumer of events",
             Queue::Notifications => "consumer of notifications",
+            Queue::Sweeps => "consumer of sweeps",
         };
         self.shared.health.set(part, state);
     }
@@ -133,7 +139,7 @@ impl Subscription {
     async fn open(&mut self) -> Result<Session> {
         let link = self.shared.consuming.declared().await?;
         let channel = link.channel().await?;
-        let qos = channel.basic_qos(PREFETCH, BasicQosOptions::default());
+        let qos = channel.basic_qos(prefetch(self.queue), BasicQosOptions::default());
         asked("setting the prefetch", qos).await?;
         let consuming = channel.basic_consume(
             self.shared.topology.queue(self.queue).into(),

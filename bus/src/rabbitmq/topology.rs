@@ -39,6 +39,7 @@ impl Topology {
         match queue {
             Queue::Events => format!("{}.engine", self.prefix),
             Queue::Notifications => format!("{}.notifier", self.prefix),
+            Queue::Sweeps => format!("{}.sweeper", self.prefix),
         }
     }
 

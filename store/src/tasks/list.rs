@@ -6,7 +6,10 @@ use crate::entity::tasks::{Column, Entity, Model};
 use crate::page::{Listed, Page, Position, SortKey};
 use crate::{Db, Result};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
 use smarttasks_model::{Status, Task, TaskFilter, Timestamp, WorkspaceId};
 use std::str::FromStr;
 
@@ -131,6 +134,46 @@ pub async fn list(
         id: row.id,
     };
     page.cut(rows, position, task_from_row)
+}
+
+/// The tasks of a workspace that pass `filter` as of `now`, oldest first, at most `limit`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn select(
+    db: &Db,
+    workspace: WorkspaceId,
+    filter: &TaskFilter,
+    limit: u64,
+    now: Timestamp,
+) -> Result<Vec<Task>> {
+    Entity::find()
+        .filter(Column::WorkspaceId.eq(workspace.0))
+        .filter(condition(filter, now))
+        .order_by_asc(Column::Id)
+        .limit(limit)
+        .all(db.reader())
+        .await?
+        .into_iter()
+        .map(task_from_row)
+        .collect()
+}
+
+/// How many tasks of a workspace pass `filter` as of `now`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn count(
+    db: &Db,
+    workspace: WorkspaceId,
+    filter: &TaskFilter,
+    now: Timestamp,
+) -> Result<u64> {
+    Ok(Entity::find()
+        .filter(Column::WorkspaceId.eq(workspace.0))
+        .filter(condition(filter, now))
+        .count(db.reader())
+        .await?)
 }
 
 fn condition(filter: &TaskFilter, now: Timestamp) -> Condition {

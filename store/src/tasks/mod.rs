@@ -5,11 +5,11 @@ mod list;
 mod row;
 mod timers;
 
-pub use list::{Sort, list};
+pub use list::{Sort, count, list, select};
 
 use crate::entity::{comments, tasks};
 use crate::users::expect_version;
-use crate::{Cause, Db, Error, Result, Tx, activity, workspaces};
+use crate::{Cause, Db, Error, Result, Tx, activity, matches, workspaces};
 use sea_orm::sea_query::LockType;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
@@ -18,7 +18,8 @@ use sea_orm::{
 use smarttasks_model::{Invalid, NewTask, Task, TaskChanges, TaskId, UserId, WorkspaceId};
 use std::collections::HashMap;
 
-use row::{task_from_row, task_to_row};
+pub(crate) use row::task_from_row;
+use row::task_to_row;
 pub(crate) use timers::instant;
 
 /// A task of this workspace.
@@ -222,6 +223,7 @@ pub async fn delete(
     let task = lock(tx, workspace, id).await?;
     expect_version(task.version, expected)?;
     tx.unschedule_task(id);
+    matches::forget_task(tx, id).await?;
     comments::Entity::delete_many()
         .filter(comments::Column::TaskId.eq(id.0))
         .exec(tx.write_conn())

@@ -3,7 +3,7 @@
 use super::super::schedules::first_occurrences;
 use crate::app::App;
 use crate::problem::{ApiError, Code, FieldError};
-use smarttasks_model::{ForEach, Invalid, Overlap, Repeat, RuleId, RuleSpec, TimeZone, Trigger};
+use smarttasks_model::{Invalid, Overlap, RuleId, RuleSpec, TimeZone, Trigger};
 use smarttasks_rules::{Analysis, Diagnostic, Severity, check_rule};
 use smarttasks_store::rules::NewRule;
 use tokio::sync::oneshot;
@@ -14,6 +14,7 @@ pub(super) async fn checked(
     id: RuleId,
     spec: RuleSpec,
     workspace_zone: TimeZone,
+    apply_to_existing: bool,
 ) -> Result<NewRule, ApiError> {
     let wrong = refused(app, &spec);
     if !wrong.is_empty() {
@@ -34,6 +35,7 @@ pub(super) async fn checked(
         id,
         spec,
         occurrences,
+        apply_to_existing,
     })
 }
 
@@ -47,26 +49,6 @@ pub(super) fn refused(app: &App, spec: &RuleSpec) -> Vec<Invalid> {
 /// What is known to the rule language and would do nothing here: refused rather than ignored.
 fn unavailable(spec: &RuleSpec) -> Vec<Invalid> {
     let mut wrong = Vec::new();
-    for (index, trigger) in spec.triggers.iter().enumerate() {
-        if let Trigger::Cron {
-            for_each: ForEach::Task,
-            ..
-        } = trigger
-        {
-            wrong.push(Invalid::at(
-                format!("/triggers/{index}/for_each"),
-                "evaluating a rule for each task, which is what `task` or leaving it out means, \
-                 is not available in this version; say \"for_each\": \"once\"",
-            ));
-        }
-    }
-    let sweeps = "belongs to the evaluation for each task, which is not available in this version";
-    if spec.repeat != Repeat::default() {
-        wrong.push(Invalid::at("/repeat", format!("{sweeps}; leave it out")));
-    }
-    if spec.hold.is_some() {
-        wrong.push(Invalid::at("/hold", format!("{sweeps}; leave it out")));
-    }
     if spec.overlap != Overlap::default() {
         wrong.push(Invalid::at(
             "/overlap",
@@ -110,19 +92,17 @@ mod tests {
     #[test]
     fn what_would_be_ignored_is_refused_where_it_stands() {
         let spec: RuleSpec = serde_json::from_value(json!({
-            "name": "n", "script": "log(1);", "repeat": "always", "hold": "1h",
-            "overlap": "restart", "triggers": [{ "due": "0" }, { "cron": "@daily" }],
+            "name": "n", "script": "log(1);", "overlap": "restart", "triggers": [{ "due": "0" }],
         }))
         .unwrap();
         let pointers: Vec<_> = unavailable(&spec)
             .into_iter()
             .map(|of| of.pointer)
             .collect();
-        let expected = ["/triggers/1/for_each", "/repeat", "/hold", "/overlap"];
-        assert_eq!(pointers, expected);
+        assert_eq!(pointers, ["/overlap"]);
         let fine: RuleSpec = serde_json::from_value(json!({
             "name": "n", "script": "log(1);",
-            "triggers": [{ "cron": "@daily", "for_each": "once" }],
+            "repeat": "24h", "hold": "1h", "triggers": [{ "cron": "@daily" }],
         }))
         .unwrap();
         assert_eq!(unavailable(&fine), []);

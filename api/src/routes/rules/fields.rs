@@ -28,10 +28,11 @@ pub(super) struct RuleFields {
     /// Rhai source, at most 16 KiB.
     #[schema(example = "email(task.owner, `Overdue: ${task.title}`, \"Please look.\");")]
     pub(super) script: Option<String>,
-    /// `once`; other values are not available yet.
+    /// For state sweeps: `once` (when absent) fires when a task starts to match, `always` at every
+    /// occurrence, and a duration such as `24h` again after that time.
     #[schema(value_type = Option<String>, example = "once")]
     pub(super) repeat: Option<Repeat>,
-    /// Not available yet.
+    /// For state sweeps: how long a task must match before the rule fires, such as `30m`.
     #[schema(value_type = Option<String>)]
     pub(super) hold: Option<Span>,
     /// `skip`; other values are not available yet.
@@ -40,6 +41,11 @@ pub(super) struct RuleFields {
     /// Occurrences missed while the system was down: `last` (when absent), `skip` or `all`.
     #[schema(value_type = Option<String>, example = "last")]
     pub(super) misfire: Option<Misfire>,
+    /// Whether its sweeps are for the tasks that match already, too; `true` when absent. Said with
+    /// each save, and not kept: with `false`, such tasks start nothing until they have stopped to
+    /// match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) apply_to_existing: Option<bool>,
 }
 
 impl RuleFields {
@@ -53,9 +59,20 @@ impl RuleFields {
         self.or(header).into_spec(script).map_err(ApiError::from)
     }
 
+    /// Whether the rule is for what matches already.
+    pub(super) fn applies_to_existing(&self) -> bool {
+        self.apply_to_existing.unwrap_or(true)
+    }
+
     /// What the header of a script sets.
     fn from_header(script: &str) -> Result<Self, FieldError> {
-        fit(Value::Object(header_of(script)?)).map_err(in_header)
+        let header: Self = fit(Value::Object(header_of(script)?)).map_err(in_header)?;
+        if header.apply_to_existing.is_some() {
+            let detail = "in the //! header: `apply_to_existing` is said with each save, in the \
+                          body of the request";
+            return Err(FieldError::at("/script", detail));
+        }
+        Ok(header)
     }
 
     /// These fields, and those of `other` where they are absent.
@@ -71,6 +88,7 @@ impl RuleFields {
             hold: self.hold.or(other.hold),
             overlap: self.overlap.or(other.overlap),
             misfire: self.misfire.or(other.misfire),
+            apply_to_existing: self.apply_to_existing,
         }
     }
 
@@ -198,7 +216,13 @@ mod tests {
 
     #[test]
     fn a_header_that_is_not_that_of_a_rule_is_an_error_in_the_script() {
-        for header in ["name =", "colour = 1", "script = \"x\"", "triggers = [1]"] {
+        for header in [
+            "name =",
+            "colour = 1",
+            "script = \"x\"",
+            "triggers = [1]",
+            "apply_to_existing = false",
+        ] {
             let script = format!("//! {header}\nlog(1);");
             let given = json!({ "script": script, "name": "n", "triggers": [{ "due": "0" }] });
             let error = fields(given).complete().unwrap_err();

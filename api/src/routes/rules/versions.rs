@@ -112,7 +112,7 @@ async fn roll_back(
     let old = rules::version(&app.db, workspace, id, body.version).await?;
     let zone = workspace_zone(&app, workspace).await?;
     let stats = stats_of(&app, id).await?;
-    let new = checked(&app, id, old.spec, zone).await?;
+    let new = checked(&app, id, old.spec, zone, true).await?;
     app.write_once(key, move |tx| {
         let new = new.clone();
         Box::pin(async move {

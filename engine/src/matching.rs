@@ -1,0 +1,161 @@
+//! What a look at a task means for the match between it and a rule.
+
+use smarttasks_model::{Repeat, Span, SweepPurpose, Timestamp};
+use smarttasks_store::matches::Match;
+
+/// When a rule fires for a task that matches.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Policy {
+    pub(crate) repeat: Repeat,
+    pub(crate) hold: Option<Span>,
+}
+
+/// What follows from a look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Change {
+    /// Nothing.
+    Stay,
+    /// It begins to match, and nothing is done for it: it has not held yet, or it matched before
+    /// the rule applied.
+    Begin(Match),
+    /// The rule fires, and this is how the match stands then.
+    Fire(Match),
+    /// It has stopped to match; `told` says whether it had fired.
+    End {
+        /// Whether it had fired.
+        told: bool,
+    },
+}
+
+/// What a look at the occurrence `at` changes in a match that stands like `before`.
+pub(crate) fn change(
+    before: Option<&Match>,
+    matches: bool,
+    at: Timestamp,
+    policy: Policy,
+    purpose: SweepPurpose,
+) -> Change {
+    match (before, matches) {
+        (None, false) => Change::Stay,
+        (Some(before), false) => Change::End {
+            told: before.fired_at.is_some(),
+        },
+        (None, true) => begin(at, policy, purpose),
+        (Some(_), true) if purpose == SweepPurpose::Note => Change::Stay,
+        (Some(before), true) if before.noted => Change::Stay,
+        (Some(before), true) => again(before, at, policy),
+    }
+}
+
+fn begin(at: Timestamp, policy: Policy, purpose: SweepPurpose) -> Change {
+    let found = Match {
+        since: at,
+        fired_at: None,
+        noted: purpose == SweepPurpose::Note,
+    };
+    if found.noted || policy.hold.is_some() {
+        return Change::Begin(found);
+    }
+    Change::Fire(Match {
+        fired_at: Some(at),
+        ..found
+    })
+}
+
+fn again(before: &Match, at: Timestamp, policy: Policy) -> Change {
+    let passed = |since: Timestamp| Span::from_millis(at.unix_millis() - since.unix_millis());
+    let fires = match (before.fired_at, policy.repeat) {
+        (None, _) => passed(before.since) >= policy.hold.unwrap_or(Span::ZERO),
+        (Some(_), Repeat::Once) => false,
+        (Some(_), Repeat::Always) => true,
+        (Some(fired), Repeat::Every(span)) => passed(fired) >= span,
+    };
+    if !fires {
+        return Change::Stay;
+    }
+    Change::Fire(Match {
+        fired_at: Some(at),
+        ..*before
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minute(number: i64) -> Timestamp {
+        Timestamp::from_unix_millis(1_800_000_000_000 + number * 60_000)
+    }
+
+    /// The minutes of `looks` at which a task that matches as they say makes the rule fire.
+    fn fired(policy: Policy, looks: &[bool]) -> Vec<usize> {
+        let mut stands = None;
+        let mut fired = Vec::new();
+        for (number, matches) in looks.iter().enumerate() {
+            let at = minute(i64::try_from(number).unwrap());
+            match change(stands.as_ref(), *matches, at, policy, SweepPurpose::Fire) {
+                Change::Stay => {}
+                Change::Begin(found) => stands = Some(found),
+                Change::Fire(found) => {
+                    stands = Some(found);
+                    fired.push(number);
+                }
+                Change::End { .. } => stands = None,
+            }
+        }
+        fired
+    }
+
+    fn policy(repeat: &str, hold: Option<&str>) -> Policy {
+        Policy {
+            repeat: serde_json::from_value(repeat.into()).unwrap(),
+            hold: hold.map(|hold| hold.parse().unwrap()),
+        }
+    }
+
+    const LOOKS: [bool; 8] = [false, true, true, true, true, false, true, true];
+
+    #[test]
+    fn a_match_fires_once_and_again_after_it_has_stopped() {
+        assert_eq!(fired(policy("once", None), &LOOKS), [1, 6]);
+    }
+
+    #[test]
+    fn a_match_may_fire_at_every_look_or_after_a_time() {
+        assert_eq!(fired(policy("always", None), &LOOKS), [1, 2, 3, 4, 6, 7]);
+        assert_eq!(fired(policy("2m", None), &LOOKS), [1, 3, 6]);
+    }
+
+    #[test]
+    fn a_match_that_must_hold_fires_when_it_has() {
+        assert_eq!(fired(policy("once", Some("2m")), &LOOKS), [3]);
+        assert_eq!(fired(policy("1m", Some("2m")), &LOOKS), [3, 4]);
+    }
+
+    #[test]
+    fn what_was_noted_fires_only_after_it_has_stopped() {
+        let policy = policy("always", None);
+        let noted = match change(None, true, minute(0), policy, SweepPurpose::Note) {
+            Change::Begin(found) => found,
+            other => panic!("{other:?}"),
+        };
+        for purpose in [SweepPurpose::Fire, SweepPurpose::Note] {
+            let stays = change(Some(&noted), true, minute(9), policy, purpose);
+            assert_eq!(stays, Change::Stay);
+        }
+        let ends = change(Some(&noted), false, minute(10), policy, SweepPurpose::Fire);
+        assert_eq!(ends, Change::End { told: false });
+    }
+
+    #[test]
+    fn an_occurrence_that_comes_late_changes_nothing() {
+        let before = Match {
+            since: minute(5),
+            fired_at: Some(minute(5)),
+            noted: false,
+        };
+        let policy = policy("2m", None);
+        let stays = change(Some(&before), true, minute(3), policy, SweepPurpose::Fire);
+        assert_eq!(stays, Change::Stay);
+    }
+}

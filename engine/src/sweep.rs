@@ -1,0 +1,500 @@
+//! Sweeps: rules looked at for each task of their workspace, a page at a time.
+//!
+//! A range of a sweep is a message. Whoever handles it takes the first page of its tasks, leaves
+//! the rest as further ranges that others may take, and commits all of it together with what the
+//! page leads to. So memory is that of a page, engines share a sweep, and an interrupted sweep goes
+//! on where it was.
+//!
+//! A rule fires when a task begins to match, or as its `repeat` and `hold` say; what stands between
+//! the sweeps is in `matches`. It is looked at before the evaluation only to leave out what cannot
+//! change; within the transaction it is locked and decided upon.
+
+use crate::apply::perform_all;
+use crate::evaluate::{Done, Job, Terms};
+use crate::matching::{Change, change};
+use crate::plan::{PlannedRun, Started};
+use crate::rule_set::{LoadedRule, RuleSet};
+use crate::{Engine, PATIENCE};
+use serde_json::{Map, json};
+use smarttasks_bus::{Batch, Handler, HandlerError};
+use smarttasks_model::{
+    ChangeId, Event, EventData, EventId, EventType, Message, RuleId, RunId, Snapshot, SweepPurpose,
+    SweepRange, Task, TaskId, Timestamp, derive_id,
+};
+use smarttasks_store::matches::{self, Match, Pair};
+use smarttasks_store::{Db, Due, Error, Queue, Result, Timer, Tx, sweeps};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Tasks of a page.
+const PAGE: u64 = 500;
+/// Pages that a range is split into at once.
+const PAGES: u64 = 16;
+/// A rule that fails for so many tasks in a row is not tried for the others of a page.
+const FAILURES: usize = 10;
+
+/// The consumer of sweeps.
+pub struct Sweeper {
+    engine: Arc<Engine>,
+}
+
+impl Sweeper {
+    /// A sweeper that evaluates as `engine` does, within the same budgets.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+}
+
+impl Handler for Sweeper {
+    const QUEUE: Queue = Queue::Sweeps;
+    const BATCH: usize = 1;
+
+    async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
+        for _ in 0..PATIENCE {
+            let Some(Message::Sweep(range)) = batch.messages().next() else {
+                break;
+            };
+            let looked = self.engine.look(range).await?;
+            match write(&self.engine.db, looked, batch.clone()).await {
+                Err(Error::Overtaken) => {}
+                done => return Ok(done?),
+            }
+        }
+        Err(HandlerError::Unavailable(
+            "others keep changing what the rules keep".to_owned(),
+        ))
+    }
+}
+
+/// What a look at a range leads to.
+enum Looked {
+    /// Nothing: it has been looked at before.
+    Before,
+    /// It waits until its workspace has a budget again.
+    PutOff(Box<SweepRange>, Timestamp),
+    /// This.
+    Page(Box<Page>),
+}
+
+/// What a page of a range leads to.
+struct Page {
+    range: SweepRange,
+    rest: Vec<SweepRange>,
+    tasks: HashMap<TaskId, Arc<Task>>,
+    rules: HashMap<RuleId, Arc<LoadedRule>>,
+    /// In the order of the evaluations, because what a rule keeps goes from one to the next.
+    seen: Vec<Seen>,
+    versions: HashMap<RuleId, i64>,
+}
+
+/// What was seen of a rule and a task.
+enum Seen {
+    /// It may change the match; with the run, if the script asked for something.
+    Match(Pair, Option<PlannedRun>),
+    /// It failed, or only kept something.
+    Run(PlannedRun),
+}
+
+impl Engine {
+    async fn look(&self, range: &SweepRange) -> Result<Looked, HandlerError> {
+        if !sweeps::is_pending(&self.db, range).await? {
+            return Ok(Looked::Before);
+        }
+        let now = self.db.clock().now();
+        if let Some(wait) = self.evaluator.turns.wait(range.workspace_id) {
+            return Ok(Looked::PutOff(Box::new(range.clone()), now + wait));
+        }
+        let mut page = Page {
+            range: range.clone(),
+            rest: Vec::new(),
+            tasks: HashMap::new(),
+            rules: HashMap::new(),
+            seen: Vec::new(),
+            versions: HashMap::new(),
+        };
+        let rule_sets = self.rule_sets.of([range.workspace_id].into_iter()).await?;
+        if let Some(rule_set) = rule_sets.get(&range.workspace_id) {
+            page.rules = self.rules_of(range, rule_set, now).await?;
+            if !page.rules.is_empty() {
+                self.look_at(&mut page, rule_set, now).await?;
+            }
+        }
+        Ok(Looked::Page(Box::new(page)))
+    }
+
+    /// The rules of a range that have sweeps still. Those of which it is being noted what matches
+    /// already are left out: it would be found to be new.
+    async fn rules_of(
+        &self,
+        range: &SweepRange,
+        rule_set: &RuleSet,
+        now: Timestamp,
+    ) -> Result<HashMap<RuleId, Arc<LoadedRule>>> {
+        let mut rules: HashMap<RuleId, Arc<LoadedRule>> = range
+            .rules
+            .iter()
+            .filter_map(|id| rule_set.rule(*id))
+            .filter(|rule| rule.sweeps)
+            .map(|rule| (rule.facts.id, Arc::clone(rule)))
+            .collect();
+        if range.purpose == SweepPurpose::Fire && !rules.is_empty() {
+            let noting = sweeps::noting(&self.db, range.workspace_id, now).await?;
+            rules.retain(|id, _| !noting.contains(id));
+        }
+        Ok(rules)
+    }
+
+    async fn look_at(
+        &self,
+        page: &mut Page,
+        rule_set: &Arc<RuleSet>,
+        now: Timestamp,
+    ) -> Result<(), HandlerError> {
+        let tasks = sweeps::page(&self.db, &page.range, PAGE).await?;
+        let mut tasks: Vec<Arc<Task>> = tasks.into_iter().map(Arc::new).collect();
+        let (Some(first), Some(last)) = (tasks.first().cloned(), tasks.last().cloned()) else {
+            return Ok(());
+        };
+        if tasks.len() as u64 >= PAGE {
+            page.rest = self.split(&page.range, last.id).await?;
+        }
+        let ids: Vec<RuleId> = page.rules.keys().copied().collect();
+        let known = matches::between(&self.db, &ids, first.id, last.id).await?;
+        let (jobs, started) = jobs(page, &tasks, rule_set, now);
+        let terms = Terms {
+            // A task is looked at for all rules or for none.
+            at_least: page.rules.len(),
+            give_up_after: Some(FAILURES),
+        };
+        let evaluated = self.evaluator.evaluate(jobs, terms).await?;
+        page.versions = evaluated.versions;
+        let left = evaluated
+            .done
+            .iter()
+            .zip(&started)
+            .find(|(done, _)| matches!(done, Done::Left))
+            .and_then(|(_, started)| started.task_id);
+        if let Some(left) = left {
+            page.leave_from(left, &mut tasks, last.id);
+        }
+        page.take_in(
+            &tasks,
+            started,
+            evaluated.done,
+            &known,
+            self.settings.max_depth,
+        );
+        Ok(())
+    }
+
+    /// Splits what comes after a page.
+    async fn split(&self, range: &SweepRange, last: TaskId) -> Result<Vec<SweepRange>> {
+        let beyond = SweepRange {
+            after: Some(last),
+            ..range.clone()
+        };
+        let ids = sweeps::ids(&self.db, &beyond, PAGE * PAGES).await?;
+        let mut rest = Vec::new();
+        let mut after = last;
+        for page in ids.chunks(usize::try_from(PAGE).unwrap_or(usize::MAX)) {
+            let Some(to) = page.last().copied() else {
+                break;
+            };
+            rest.push(SweepRange {
+                after: Some(after),
+                to: Some(to),
+                ..range.clone()
+            });
+            after = to;
+        }
+        if ids.len() as u64 >= PAGE * PAGES {
+            rest.push(SweepRange {
+                after: Some(after),
+                ..range.clone()
+            });
+        }
+        Ok(rest)
+    }
+}
+
+/// Each task for each rule.
+fn jobs(
+    page: &mut Page,
+    tasks: &[Arc<Task>],
+    rule_set: &Arc<RuleSet>,
+    now: Timestamp,
+) -> (Vec<Job>, Vec<Started>) {
+    let mut broken = Vec::new();
+    let mut rules = Vec::new();
+    for rule in page.rules.values() {
+        let event = Arc::new(occurrence(rule, &page.range));
+        match &rule.program {
+            Ok(program) => rules.push((rule, program, event)),
+            Err(error) => {
+                let run = Started::of(&event, rule, rule_set, None, now);
+                broken.push(run.failed(error.clone(), Vec::new(), 0));
+            }
+        }
+    }
+    let (mut jobs, mut started) = (Vec::new(), Vec::new());
+    for task in tasks {
+        for (rule, program, event) in &rules {
+            let run = Started::of(event, rule, rule_set, Some(task.id), now);
+            jobs.push(Job {
+                rule: Arc::clone(rule),
+                program: Arc::clone(program),
+                inputs: run.inputs(Some(Arc::clone(task))),
+            });
+            started.push(run);
+        }
+    }
+    page.seen.extend(broken.into_iter().map(Seen::Run));
+    (jobs, started)
+}
+
+/// What starts the runs of a rule: an event that is addressed to it and recorded nowhere else.
+fn occurrence(rule: &LoadedRule, range: &SweepRange) -> Event {
+    let at = range.scheduled_at;
+    let key = derive_id(at, &[b"sweep", rule.facts.id.as_bytes()]);
+    let mut more = Map::new();
+    more.insert("scheduled_at".to_owned(), json!(at));
+    Event {
+        id: EventId(key),
+        workspace_id: range.workspace_id,
+        kind: EventType::system("rule.scheduled"),
+        task_id: None,
+        time: at,
+        traceparent: None,
+        change: ChangeId(key),
+        depth: 0,
+        actor_id: None,
+        rule_id: Some(rule.facts.id),
+        data: EventData::System(Box::new(Snapshot {
+            more,
+            ..Snapshot::default()
+        })),
+    }
+}
+
+impl Page {
+    /// Leaves a task and all that come after it to another look.
+    fn leave_from(&mut self, left: TaskId, tasks: &mut Vec<Arc<Task>>, last: TaskId) {
+        tasks.retain(|task| task.id < left);
+        let after = tasks.last().map(|task| task.id).or(self.range.after);
+        self.rest.insert(
+            0,
+            SweepRange {
+                after,
+                to: Some(last),
+                ..self.range.clone()
+            },
+        );
+    }
+
+    /// Takes in what became of the evaluations for these tasks.
+    fn take_in(
+        &mut self,
+        tasks: &[Arc<Task>],
+        started: Vec<Started>,
+        done: Vec<Done>,
+        known: &HashMap<Pair, Match>,
+        max_depth: u8,
+    ) {
+        self.tasks = tasks
+            .iter()
+            .map(|task| (task.id, Arc::clone(task)))
+            .collect();
+        for (run, done) in started.into_iter().zip(done) {
+            let Some(task) = run.task_id.filter(|id| self.tasks.contains_key(id)) else {
+                continue;
+            };
+            let pair = (run.rule.facts.id, task);
+            let planned = match done {
+                Done::Left | Done::PassedOver => continue,
+                Done::Nothing => None,
+                Done::Told(mut outcome) => {
+                    if self.range.purpose == SweepPurpose::Note {
+                        outcome.state = None;
+                    }
+                    let (failed, acts) = (outcome.error.is_some(), !outcome.actions.is_empty());
+                    let planned = run.planned(*outcome, max_depth);
+                    if failed {
+                        self.seen.push(Seen::Run(planned));
+                        continue;
+                    }
+                    if !acts {
+                        self.seen.extend(planned.only_state().map(Seen::Run));
+                    }
+                    acts.then_some(planned)
+                }
+            };
+            let before = known.get(&pair);
+            if self.change(before, pair.0, planned.is_some()) != Change::Stay {
+                self.seen.push(Seen::Match(pair, planned));
+            } else if let Some(state) = planned.and_then(|planned| planned.only_state()) {
+                self.seen.push(Seen::Run(state));
+            }
+        }
+    }
+
+    fn change(&self, before: Option<&Match>, rule: RuleId, matches: bool) -> Change {
+        let policy = self.rules.get(&rule).map(|rule| rule.policy);
+        change(
+            before,
+            matches,
+            self.range.scheduled_at,
+            policy.unwrap_or_default(),
+            self.range.purpose,
+        )
+    }
+}
+
+async fn write(db: &Db, looked: Looked, batch: Batch) -> Result<()> {
+    let looked = Arc::new(looked);
+    db.write(move |tx| {
+        let (looked, batch) = (Arc::clone(&looked), batch.clone());
+        Box::pin(async move {
+            batch.settle(tx);
+            match &*looked {
+                Looked::Before => Ok(()),
+                Looked::PutOff(range, until) => {
+                    tx.schedule(Timer {
+                        fire_at: *until,
+                        workspace_id: Some(range.workspace_id),
+                        due: Due::Message {
+                            key: range.key(),
+                            message: Box::new(Message::Sweep(range.clone())),
+                        },
+                    });
+                    Ok(())
+                }
+                Looked::Page(page) => page.write(tx).await,
+            }
+        })
+    })
+    .await
+}
+
+/// The matches that change, by how.
+#[derive(Default)]
+struct Changes<'a> {
+    begun: Vec<(Pair, Match)>,
+    changed: Vec<(Pair, Match)>,
+    ended: Vec<Pair>,
+    /// The runs to be done, and how their matches stand then.
+    runs: Vec<PlannedRun>,
+    fired: Vec<(&'a PlannedRun, Pair, Match, bool)>,
+    told: Vec<Pair>,
+}
+
+impl Page {
+    async fn write(&self, tx: &mut Tx) -> Result<()> {
+        if !sweeps::finish(tx, &self.range).await? {
+            return Ok(());
+        }
+        sweeps::add(tx, self.rest.iter().cloned())?;
+        if self.seen.is_empty() {
+            return Ok(());
+        }
+        let pairs = self.seen.iter().filter_map(|seen| match seen {
+            Seen::Match(pair, _) => Some(*pair),
+            Seen::Run(_) => None,
+        });
+        let now_known = matches::lock(tx, pairs).await?;
+        let mut changes = self.changes(&now_known);
+        let runs = std::mem::take(&mut changes.runs);
+        let succeeded = perform_all(tx, &runs, &self.versions).await?;
+        for (planned, pair, found, new) in std::mem::take(&mut changes.fired) {
+            if !succeeded.contains(&planned.run.id) {
+                continue;
+            }
+            if new {
+                changes.begun.push((pair, found));
+            } else {
+                changes.changed.push((pair, found));
+            }
+            let first = now_known.get(&pair).is_none_or(|of| of.fired_at.is_none());
+            if first {
+                self.raise(tx, "rule.matched", pair, planned.run.id)?;
+            }
+        }
+        for pair in &changes.told {
+            let key = derive_id(
+                self.range.scheduled_at,
+                &[pair.0.as_bytes(), pair.1.as_bytes()],
+            );
+            self.raise(tx, "rule.resolved", *pair, RunId(key))?;
+        }
+        for (pair, found) in changes.begun {
+            matches::begin(tx, self.range.workspace_id, pair, found);
+        }
+        matches::change(tx, self.range.workspace_id, changes.changed).await?;
+        matches::end(tx, changes.ended).await
+    }
+
+    /// What is to be done, decided upon the matches as they are now.
+    fn changes(&self, known: &HashMap<Pair, Match>) -> Changes<'_> {
+        let mut changes = Changes::default();
+        for seen in &self.seen {
+            let (pair, planned) = match seen {
+                Seen::Match(pair, planned) => (*pair, planned.as_ref()),
+                Seen::Run(run) => {
+                    changes.runs.push(run.clone());
+                    continue;
+                }
+            };
+            let before = known.get(&pair);
+            let change = self.change(before, pair.0, planned.is_some());
+            if let (Change::Fire(found), Some(planned)) = (change, planned) {
+                changes.runs.push(planned.clone());
+                changes.fired.push((planned, pair, found, before.is_none()));
+                continue;
+            }
+            changes
+                .runs
+                .extend(planned.and_then(PlannedRun::only_state));
+            match change {
+                Change::Begin(found) => changes.begun.push((pair, found)),
+                Change::End { told } => {
+                    changes.ended.push(pair);
+                    changes.told.extend(told.then_some(pair));
+                }
+                Change::Stay | Change::Fire(_) => {}
+            }
+        }
+        changes
+    }
+
+    /// Tells that a match began or ended.
+    fn raise(
+        &self,
+        tx: &mut Tx,
+        kind: &'static str,
+        (rule, task): Pair,
+        cause: RunId,
+    ) -> Result<()> {
+        let now = tx.now();
+        let key = derive_id(now, &[kind.as_bytes(), cause.as_bytes()]);
+        let name = self.rules.get(&rule).map(|rule| rule.facts.name.clone());
+        let mut more = Map::new();
+        more.insert("rule".to_owned(), json!({ "id": rule, "name": name }));
+        more.insert("scheduled_at".to_owned(), json!(self.range.scheduled_at));
+        tx.raise(Event {
+            id: EventId(key),
+            workspace_id: self.range.workspace_id,
+            kind: EventType::system(kind),
+            task_id: Some(task),
+            time: now,
+            traceparent: None,
+            change: ChangeId(key),
+            depth: 1,
+            actor_id: None,
+            rule_id: None,
+            data: EventData::System(Box::new(Snapshot {
+                task: self.tasks.get(&task).map(|task| (**task).clone()),
+                more,
+                ..Snapshot::default()
+            })),
+        })
+    }
+}

@@ -1,0 +1,36 @@
+//! What sweeps know: which tasks match which rules, and how far a sweep has come; and what rules
+//! keep.
+
+use sea_orm_migration::schema::*;
+
+crate::migration! {
+    tables: [
+        Table::create()
+            .table("matches")
+            .col(uuid("rule_id"))
+            .col(uuid("task_id"))
+            .col(uuid("workspace_id"))
+            .col(big_integer("since_at"))
+            .col(big_integer_null("fired_at"))
+            .col(boolean("noted"))
+            .primary_key(Index::create().col("rule_id").col("task_id")),
+        Table::create()
+            .table("sweep_ranges")
+            .col(text("key").primary_key().to_owned())
+            .col(uuid("workspace_id"))
+            .col(text("purpose"))
+            .col(text("rules"))
+            .col(big_integer("created_at")),
+        Table::create()
+            .table("rule_state")
+            .col(pk_uuid("rule_id"))
+            .col(uuid("workspace_id"))
+            .col(text("body"))
+            .col(big_integer("version"))
+            .col(big_integer("updated_at")),
+    ],
+    indexes: [
+        "CREATE INDEX matches_by_task ON matches (task_id)",
+        "CREATE INDEX sweep_ranges_by_workspace ON sweep_ranges (workspace_id, created_at)",
+    ],
+}

@@ -1,0 +1,154 @@
+//! Which tasks match which rules, as sweeps have found it: a row from the first match until the
+//! task stops to match.
+
+use crate::db::at;
+use crate::entity::matches::{ActiveModel, Column, Entity, Model};
+use crate::{Db, Result, Tx};
+use sea_orm::sea_query::{LockType, OnConflict};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use smarttasks_model::{RuleId, TaskId, Timestamp, WorkspaceId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Which rule and which task.
+pub type Pair = (RuleId, TaskId);
+
+/// A task that matches a rule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Match {
+    /// The occurrence that found it first.
+    pub since: Timestamp,
+    /// The occurrence for which the rule last fired; none while the match has not held long enough.
+    pub fired_at: Option<Timestamp>,
+    /// Whether it matched before the rule applied, which then says nothing until it has stopped.
+    pub noted: bool,
+}
+
+/// The matches of some rules among the tasks from `first` to `last`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn between(
+    db: &Db,
+    rules: &[RuleId],
+    first: TaskId,
+    last: TaskId,
+) -> Result<HashMap<Pair, Match>> {
+    let rows = Entity::find()
+        .filter(Column::RuleId.is_in(rules.iter().map(|id| id.0)))
+        .filter(Column::TaskId.between(first.0, last.0))
+        .all(db.reader())
+        .await?;
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// These matches as they are now; they stay so until the transaction ends.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn lock(tx: &Tx, pairs: impl IntoIterator<Item = Pair>) -> Result<HashMap<Pair, Match>> {
+    let mut found = HashMap::new();
+    for (rule, tasks) in by_rule(pairs) {
+        let rows = Entity::find()
+            .filter(Column::RuleId.eq(rule.0))
+            .filter(Column::TaskId.is_in(tasks.into_iter().map(|id| id.0)))
+            .order_by_asc(Column::TaskId)
+            .lock(LockType::Update)
+            .all(tx.conn())
+            .await?;
+        found.extend(rows.into_iter().map(read));
+    }
+    Ok(found)
+}
+
+/// In order, so that two engines do not wait for each other.
+fn by_rule(pairs: impl IntoIterator<Item = Pair>) -> BTreeMap<RuleId, BTreeSet<TaskId>> {
+    let mut by_rule: BTreeMap<RuleId, BTreeSet<TaskId>> = BTreeMap::new();
+    for (rule, task) in pairs {
+        by_rule.entry(rule).or_default().insert(task);
+    }
+    by_rule
+}
+
+/// Begins a match. Should another have begun it meanwhile, this transaction fails and is tried
+/// again.
+pub fn begin(tx: &mut Tx, workspace: WorkspaceId, pair: Pair, found: Match) {
+    tx.insert::<Entity>(row(workspace, pair, found).into_active_model());
+}
+
+/// Changes matches that were locked before.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn change(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    matches: impl IntoIterator<Item = (Pair, Match)>,
+) -> Result<()> {
+    let rows: Vec<ActiveModel> = matches
+        .into_iter()
+        .map(|(pair, found)| row(workspace, pair, found).into_active_model())
+        .collect();
+    for chunk in rows.chunks(1000) {
+        let replace = OnConflict::columns([Column::RuleId, Column::TaskId])
+            .update_columns([Column::FiredAt, Column::Noted])
+            .to_owned();
+        Entity::insert_many(chunk.to_vec())
+            .on_conflict(replace)
+            .exec_without_returning(tx.write_conn())
+            .await?;
+    }
+    Ok(())
+}
+
+/// Ends matches.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn end(tx: &mut Tx, pairs: impl IntoIterator<Item = Pair>) -> Result<()> {
+    for (rule, tasks) in by_rule(pairs) {
+        Entity::delete_many()
+            .filter(Column::RuleId.eq(rule.0))
+            .filter(Column::TaskId.is_in(tasks.into_iter().map(|id| id.0)))
+            .exec(tx.write_conn())
+            .await?;
+    }
+    Ok(())
+}
+
+/// Forgets all that a rule matches.
+pub(crate) async fn forget_rule(tx: &mut Tx, rule: RuleId) -> Result<()> {
+    Entity::delete_many()
+        .filter(Column::RuleId.eq(rule.0))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(())
+}
+
+/// Forgets all that a task matches.
+pub(crate) async fn forget_task(tx: &mut Tx, task: TaskId) -> Result<()> {
+    Entity::delete_many()
+        .filter(Column::TaskId.eq(task.0))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(())
+}
+
+fn row(workspace: WorkspaceId, (rule, task): Pair, found: Match) -> Model {
+    Model {
+        rule_id: rule.0,
+        task_id: task.0,
+        workspace_id: workspace.0,
+        since_at: found.since.unix_millis(),
+        fired_at: found.fired_at.map(|at| at.unix_millis()),
+        noted: found.noted,
+    }
+}
+
+fn read(row: Model) -> (Pair, Match) {
+    let found = Match {
+        since: at(row.since_at),
+        fired_at: row.fired_at.map(at),
+        noted: row.noted,
+    };
+    ((RuleId(row.rule_id), TaskId(row.task_id)), found)
+}

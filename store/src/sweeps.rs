@@ -1,0 +1,172 @@
+//! Sweeps under way: which ranges have not been looked at yet, and the tasks of a range.
+//!
+//! A range is a message and a row. The row goes in the transaction that does what the range leads
+//! to, so a message that comes twice finds nothing left to do, a sweep that is interrupted goes on
+//! where it was, and everybody can see whether one is still under way.
+
+use crate::entity::{sweep_ranges, tasks as task_rows};
+use crate::tasks::task_from_row;
+use crate::{Db, Error, Result, Tx};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
+use smarttasks_model::{
+    Message, RuleId, SweepPurpose, SweepRange, Task, TaskId, Timestamp, WorkspaceId,
+};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// A range that has not been looked at for so long is among the dead letters, and nobody waits
+/// for it any more.
+const GIVEN_UP: Duration = Duration::from_secs(3600);
+
+/// Adds ranges: messages, and rows that say that they are to be looked at.
+///
+/// # Errors
+/// When one cannot be written as JSON.
+pub fn add(tx: &mut Tx, ranges: impl IntoIterator<Item = SweepRange>) -> Result<()> {
+    let now = tx.now().unix_millis();
+    for range in ranges {
+        let rules = serde_json::to_string(&range.rules)
+            .map_err(|error| Error::Unreadable("sweep", error.to_string()))?;
+        tx.insert::<sweep_ranges::Entity>(sweep_ranges::ActiveModel {
+            key: Set(range.key()),
+            workspace_id: Set(range.workspace_id.0),
+            purpose: Set(purpose_name(range.purpose).to_owned()),
+            rules: Set(rules),
+            created_at: Set(now),
+        });
+        tx.publish(Message::Sweep(Box::new(range)))?;
+    }
+    Ok(())
+}
+
+/// Marks a range as looked at; whether it was still to be.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn finish(tx: &mut Tx, range: &SweepRange) -> Result<bool> {
+    let gone = sweep_ranges::Entity::delete_by_id(range.key())
+        .exec(tx.write_conn())
+        .await?;
+    Ok(gone.rows_affected > 0)
+}
+
+/// Whether a range is still to be looked at.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn is_pending(db: &Db, range: &SweepRange) -> Result<bool> {
+    let found = sweep_ranges::Entity::find_by_id(range.key())
+        .one(db.reader())
+        .await?;
+    Ok(found.is_some())
+}
+
+/// The rules of these workspaces of which a sweep is under way, as of `now`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn under_way(
+    tx: &Tx,
+    workspaces: impl IntoIterator<Item = WorkspaceId>,
+    now: Timestamp,
+) -> Result<HashSet<RuleId>> {
+    let workspaces: Vec<_> = workspaces.into_iter().map(|id| id.0).collect();
+    if workspaces.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows = pending(
+        tx.conn(),
+        sweep_ranges::Column::WorkspaceId.is_in(workspaces),
+        now,
+    )
+    .await?;
+    Ok(rows.into_iter().flat_map(|(_, rules)| rules).collect())
+}
+
+/// The rules of a workspace for which it is still being noted what matches already.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn noting(db: &Db, workspace: WorkspaceId, now: Timestamp) -> Result<HashSet<RuleId>> {
+    let of = sweep_ranges::Column::WorkspaceId.eq(workspace.0);
+    let rows = pending(db.reader(), of, now).await?;
+    Ok(rows
+        .into_iter()
+        .filter(|(purpose, _)| purpose == purpose_name(SweepPurpose::Note))
+        .flat_map(|(_, rules)| rules)
+        .collect())
+}
+
+async fn pending(
+    conn: &impl ConnectionTrait,
+    of: sea_orm::sea_query::SimpleExpr,
+    now: Timestamp,
+) -> Result<Vec<(String, Vec<RuleId>)>> {
+    let rows: Vec<(String, String)> = sweep_ranges::Entity::find()
+        .select_only()
+        .columns([sweep_ranges::Column::Purpose, sweep_ranges::Column::Rules])
+        .distinct()
+        .filter(of)
+        .filter(sweep_ranges::Column::CreatedAt.gt((now - GIVEN_UP).unix_millis()))
+        .into_tuple()
+        .all(conn)
+        .await?;
+    rows.into_iter()
+        .map(|(purpose, rules)| {
+            let rules = serde_json::from_str(&rules)
+                .map_err(|error| Error::Unreadable("sweep", error.to_string()))?;
+            Ok((purpose, rules))
+        })
+        .collect()
+}
+
+/// The first tasks of a range, oldest first, at most `limit`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn page(db: &Db, range: &SweepRange, limit: u64) -> Result<Vec<Task>> {
+    of_range(range)
+        .limit(limit)
+        .all(db.reader())
+        .await?
+        .into_iter()
+        .map(task_from_row)
+        .collect()
+}
+
+/// The ids of the first tasks of a range, at most `limit`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn ids(db: &Db, range: &SweepRange, limit: u64) -> Result<Vec<TaskId>> {
+    let ids: Vec<uuid::Uuid> = of_range(range)
+        .select_only()
+        .column(task_rows::Column::Id)
+        .limit(limit)
+        .into_tuple()
+        .all(db.reader())
+        .await?;
+    Ok(ids.into_iter().map(TaskId).collect())
+}
+
+fn of_range(range: &SweepRange) -> sea_orm::Select<task_rows::Entity> {
+    let mut query = task_rows::Entity::find()
+        .filter(task_rows::Column::WorkspaceId.eq(range.workspace_id.0))
+        .order_by_asc(task_rows::Column::Id);
+    if let Some(after) = range.after {
+        query = query.filter(task_rows::Column::Id.gt(after.0));
+    }
+    if let Some(to) = range.to {
+        query = query.filter(task_rows::Column::Id.lte(to.0));
+    }
+    query
+}
+
+fn purpose_name(purpose: SweepPurpose) -> &'static str {
+    match purpose {
+        SweepPurpose::Fire => "fire",
+        SweepPurpose::Note => "note",
+    }
+}
