@@ -189,7 +189,7 @@ fn act<'a>(
     let number = number.to_be_bytes();
     Box::pin(async move {
         match action {
-            Action::Email { .. } | Action::Webhook { .. } => Ok(()),
+            Action::Email { .. } | Action::Notify { .. } | Action::Webhook { .. } => Ok(()),
             Action::CreateTask {
                 id,
                 creator_id,

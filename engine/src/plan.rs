@@ -481,6 +481,10 @@ fn decide(run: &Started, number: usize, action: Action) -> Step {
         Action::Email {
             suppressed: Some(_),
             ..
+        }
+        | Action::Notify {
+            suppressed: Some(_),
+            ..
         } => {
             return Step::Suppressed("no recipient");
         }
@@ -495,6 +499,17 @@ fn decide(run: &Started, number: usize, action: Action) -> Step {
             subject,
             text,
             html,
+        },
+        Action::Notify {
+            to,
+            title,
+            text,
+            suppressed: None,
+        } => Content::Email {
+            to,
+            subject: title,
+            text,
+            html: None,
         },
         Action::Webhook { endpoint, payload } => match target(run, &endpoint) {
             Ok(target) => Content::Webhook {

@@ -12,6 +12,7 @@ crate::migration! {
             .col(text_uniq("email_key"))
             .col(text("password_hash"))
             .col(text("timezone"))
+            .col(text("notify_by"))
             .col(big_integer("version"))
             .col(big_integer("created_at"))
             .col(big_integer("updated_at")),

@@ -1,10 +1,9 @@
 //! Tasks, and the changes that people and rules make to them.
 
+use crate::named::named;
 use crate::{Invalid, TaskId, Timestamp, UserId, WorkspaceId, text_within};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
-use std::fmt;
-use std::str::FromStr;
 
 /// Where a task stands.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
@@ -38,41 +37,6 @@ pub enum Priority {
     High,
     /// At once.
     Urgent,
-}
-
-/// Not one of the names of a fixed set.
-#[derive(Debug, thiserror::Error)]
-#[error("expected one of: {0}")]
-pub struct UnknownName(&'static str);
-
-macro_rules! named {
-    ($type:ident, $list:literal, $($variant:ident = $name:literal),+ $(,)?) => {
-        impl $type {
-            /// Every value, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The name, as in the API.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name),+ }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = UnknownName;
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match text {
-                    $($name => Ok(Self::$variant),)+
-                    _ => Err(UnknownName($list)),
-                }
-            }
-        }
-    };
 }
 
 named!(

@@ -10,8 +10,7 @@ use crate::{Answer, Limits, Query, meter};
 use rhai::EvalAltResult;
 use serde_json::{Map, Value};
 use smarttasks_model::{
-    Event, NewTask, RuleId, RunId, Task, TaskChanges, TaskId, TimeZone, Timestamp, User, UserId,
-    WorkspaceId,
+    Event, NewTask, RuleId, RunId, Task, TaskId, TimeZone, Timestamp, User, UserId, WorkspaceId,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -71,6 +70,8 @@ pub(crate) struct Evaluation {
     pub(crate) limits: Arc<Limits>,
     pub(crate) inputs: Inputs,
     created: Vec<Arc<Task>>,
+    /// Found by queries.
+    listed: Vec<Arc<Task>>,
     actions: Vec<Action>,
     /// Bytes of the actions.
     output: usize,
@@ -109,6 +110,7 @@ pub(crate) fn begin(limits: Arc<Limits>, inputs: Inputs) {
         limits,
         inputs,
         created: Vec::new(),
+        listed: Vec::new(),
         actions: Vec::new(),
         output: 0,
         log: Log::default(),
@@ -127,7 +129,10 @@ pub(crate) fn end() -> Left {
             actions: evaluation.actions,
             log: evaluation.log.lines,
             need: evaluation.need,
-            state: evaluation.state,
+            // What was changed and changed back has not been changed.
+            state: evaluation
+                .state
+                .filter(|state| *state != *evaluation.inputs.state),
         })
         .unwrap_or_default()
 }
@@ -158,6 +163,7 @@ impl Evaluation {
             TaskHandle::Current => self.inputs.task.as_deref(),
             TaskHandle::Previous => self.inputs.event.previous(),
             TaskHandle::Created(number) => self.created.get(number).map(|task| &**task),
+            TaskHandle::Listed(number) => self.listed.get(number).map(|task| &**task),
         };
         task.ok_or_else(|| "this run is about no task".into())
     }
@@ -175,10 +181,12 @@ impl Evaluation {
 
     /// The answer to a query: the next of those that were given, or else the evaluation stops and
     /// says what it needs.
-    #[expect(dead_code, reason = "for the functions that ask")]
     pub(crate) fn ask(&mut self, query: Query) -> Host<Answer> {
         let number = self.asked;
         self.asked += 1;
+        if self.asked > self.limits.queries {
+            return Err(terminated(meter::stop(Stop::Queries)));
+        }
         match self.inputs.answers.get(number) {
             Some(answer) => Ok(answer.clone()),
             None => {
@@ -189,19 +197,31 @@ impl Evaluation {
     }
 
     /// What the rule keeps, as this evaluation has left it so far.
-    #[expect(dead_code, reason = "for the functions that ask")]
     pub(crate) fn state(&self) -> &Map<String, Value> {
         self.state.as_ref().unwrap_or(&self.inputs.state)
     }
 
     /// The same, to be changed.
-    #[expect(dead_code, reason = "for the functions that ask")]
     pub(crate) fn state_mut(&mut self) -> &mut Map<String, Value> {
         self.state
             .get_or_insert_with(|| (*self.inputs.state).clone())
     }
 
-    /// Records an action, in its turn.
+    /// Holds the tasks that a query found, as what the script has asked for so far leaves them.
+    pub(crate) fn list(&mut self, found: &[Arc<Task>]) -> Vec<TaskHandle> {
+        let first = self.listed.len();
+        let now = self.inputs.now;
+        for task in found {
+            let mut task = Arc::clone(task);
+            for action in &self.actions {
+                effect(action, &mut task, now);
+            }
+            self.listed.push(task);
+        }
+        (first..self.listed.len()).map(TaskHandle::Listed).collect()
+    }
+
+    /// Records an action, in its turn, and lets later reads see what it does to tasks.
     pub(crate) fn act(&mut self, action: Action) -> Host<()> {
         if self.actions.len() >= self.limits.actions {
             return Err(terminated(meter::stop(Stop::Actions)));
@@ -210,28 +230,17 @@ impl Evaluation {
         if self.output > self.limits.output_bytes {
             return Err(terminated(meter::stop(Stop::Output)));
         }
+        self.show(&action);
         self.actions.push(action);
         Ok(())
     }
 
-    /// Records an action upon a task, and lets later reads see what it does.
-    pub(crate) fn act_on(&mut self, handle: TaskHandle, action: Action) -> Host<()> {
-        let changes = action.changes_for(self.task(handle)?);
-        self.act(action)?;
-        if let Some(changes) = changes {
-            self.change(handle, &changes);
-        }
-        Ok(())
-    }
-
-    fn change(&mut self, handle: TaskHandle, changes: &TaskChanges) {
-        let task = match handle {
-            TaskHandle::Current => self.inputs.task.as_mut(),
-            TaskHandle::Created(number) => self.created.get_mut(number),
-            TaskHandle::Previous => None,
-        };
-        if let Some(task) = task {
-            changes.apply(Arc::make_mut(task), self.inputs.now);
+    /// A task may be held more than once: as `task`, and as what queries found.
+    fn show(&mut self, action: &Action) {
+        let held = self.inputs.task.iter_mut();
+        let held = held.chain(&mut self.created).chain(&mut self.listed);
+        for task in held {
+            effect(action, task, self.inputs.now);
         }
     }
 
@@ -273,5 +282,14 @@ impl Evaluation {
 
     pub(crate) fn user(&self, id: UserId) -> Option<&User> {
         self.inputs.users.get(&id)
+    }
+}
+
+/// Does to a copy of a task what an action does, if it is about that task.
+fn effect(action: &Action, task: &mut Arc<Task>, now: Timestamp) {
+    if action.task_id() == Some(task.id)
+        && let Some(changes) = action.changes_for(task)
+    {
+        changes.apply(Arc::make_mut(task), now);
     }
 }

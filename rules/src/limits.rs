@@ -32,6 +32,12 @@ pub struct Limits {
     pub recipients: usize,
     /// Bytes of what one evaluation asks to be said and stored, mails counted for each recipient.
     pub output_bytes: usize,
+    /// Queries of one evaluation.
+    pub queries: usize,
+    /// Tasks that one query finds.
+    pub query_results: usize,
+    /// Bytes of all that a rule keeps, as JSON.
+    pub state_bytes: usize,
     /// Bytes of a script's source.
     pub source_bytes: usize,
     /// Bytes of the run's log; what comes after them is dropped.
@@ -54,6 +60,9 @@ impl Default for Limits {
             actions: 100,
             recipients: 100,
             output_bytes: 8 * 1024 * 1024,
+            queries: 100,
+            query_results: 1_000,
+            state_bytes: 64 * 1024,
             source_bytes: 16 * 1024,
             log_bytes: 16 * 1024,
         }
@@ -68,6 +77,8 @@ pub(crate) enum Stop {
     Heap,
     Actions,
     Output,
+    Queries,
+    State,
     /// No limit: a query has no answer yet.
     Need,
 }
@@ -80,6 +91,8 @@ impl Stop {
             Self::Heap => "limit_memory",
             Self::Actions => "limit_actions",
             Self::Output => "limit_output",
+            Self::Queries => "limit_queries",
+            Self::State => "limit_state",
             Self::Need => "unanswered",
         }
     }
@@ -103,6 +116,14 @@ impl Stop {
                 "the script's mails, each counted for each of its recipients, and payloads are \
                  larger than {} MiB together",
                 limits.output_bytes / (1024 * 1024)
+            ),
+            Self::Queries => format!(
+                "the script asked more than {} queries; ask for more tasks at once",
+                limits.queries
+            ),
+            Self::State => format!(
+                "what the rule keeps in `state` would be larger than {} KiB",
+                limits.state_bytes / 1024
             ),
             Self::Need => "the script asked what nobody answered".to_owned(),
         }

@@ -11,8 +11,8 @@ use sea_orm::{
 };
 use serde_json::json;
 use smarttasks_model::{
-    Email, Event, EventData, EventId, EventType, Snapshot, TimeZone, Timestamp, User, UserId,
-    WorkspaceId,
+    Email, Event, EventData, EventId, EventType, NotifyBy, Snapshot, TimeZone, Timestamp, User,
+    UserId, WorkspaceId,
 };
 use std::collections::HashMap;
 
@@ -53,6 +53,8 @@ pub struct ProfileChanges {
     pub name: Option<String>,
     /// The zone in which they live.
     pub timezone: Option<TimeZone>,
+    /// How rules reach them.
+    pub notify_by: Option<NotifyBy>,
     /// Argon2id, in PHC format; ends every session.
     pub password_hash: Option<String>,
 }
@@ -73,6 +75,7 @@ pub async fn register(tx: &mut Tx, new: NewUser, cause: &Cause) -> Result<(Accou
         email_key: new.email.key(),
         password_hash: new.password_hash.clone(),
         timezone: new.timezone.to_string(),
+        notify_by: NotifyBy::default().to_string(),
         version: 1,
         created_at: now.unix_millis(),
         updated_at: now.unix_millis(),
@@ -189,6 +192,7 @@ pub async fn update(
     row.timezone = changes
         .timezone
         .map_or(row.timezone, |zone| zone.to_string());
+    row.notify_by = changes.notify_by.map_or(row.notify_by, |by| by.to_string());
     row.password_hash = changes.password_hash.unwrap_or(row.password_hash);
     row.version += 1;
     row.updated_at = tx.now().unix_millis();
@@ -246,6 +250,7 @@ impl TryFrom<users::Model> for Account {
                 id: UserId(row.id),
                 email: row.email.parse().map_err(|error| unreadable(&error))?,
                 timezone: row.timezone.parse().map_err(|error| unreadable(&error))?,
+                notify_by: row.notify_by.parse().map_err(|error| unreadable(&error))?,
                 name: row.name,
             },
             version: row.version,

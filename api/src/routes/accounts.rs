@@ -15,7 +15,7 @@ use axum::response::Response;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use smarttasks_model::{
-    Actor, Email, Invalid, RuleId, TimeZone, Timestamp, UserId, WorkspaceId, text_within,
+    Actor, Email, Invalid, NotifyBy, RuleId, TimeZone, Timestamp, UserId, WorkspaceId, text_within,
 };
 use smarttasks_rules::library;
 use smarttasks_store::rules::{self, NewRule};
@@ -63,6 +63,9 @@ struct UserView {
     email: Email,
     #[schema(value_type = String)]
     timezone: TimeZone,
+    /// How rules reach you when they do not say by which channel: `email` or `off`.
+    #[schema(value_type = String, example = "email")]
+    notify_by: NotifyBy,
     /// The workspace that requests mean when they do not name one.
     #[schema(value_type = uuid::Uuid)]
     personal_workspace_id: WorkspaceId,
@@ -80,6 +83,7 @@ impl UserView {
             name: account.user.name,
             email: account.user.email,
             timezone: account.user.timezone,
+            notify_by: account.user.notify_by,
             personal_workspace_id,
             version: account.version,
             created_at: account.created_at,
@@ -241,6 +245,9 @@ struct UpdateMe {
     /// An IANA time zone.
     #[serde(default, deserialize_with = "present")]
     timezone: Option<String>,
+    /// How rules reach you when they do not say by which channel: `email` or `off`.
+    #[serde(default, deserialize_with = "present")]
+    notify_by: Option<String>,
     /// A new password; needs the present one, and ends every login.
     #[serde(default, deserialize_with = "present")]
     password: Option<String>,
@@ -325,6 +332,7 @@ async fn parse_changes(
         .name
         .map(|name| text_within("/name", &name, 1, NAME, &[]));
     let timezone = body.timezone.map(|zone| parse_at("/timezone", &zone));
+    let notify_by = body.notify_by.map(|by| parse_at("/notify_by", &by));
     let password = body
         .password
         .map(|password| NewPassword::parse("/password", &password));
@@ -335,10 +343,11 @@ async fn parse_changes(
     match (
         name.transpose(),
         timezone.transpose(),
+        notify_by.transpose(),
         password.transpose(),
         present_hash.transpose(),
     ) {
-        (Ok(name), Ok(timezone), Ok(password), Ok(present_hash)) => {
+        (Ok(name), Ok(timezone), Ok(notify_by), Ok(password), Ok(present_hash)) => {
             let password_hash = match password {
                 Some(password) => Some(app.passwords.hash(password).await?),
                 None => None,
@@ -346,14 +355,16 @@ async fn parse_changes(
             let changes = ProfileChanges {
                 name,
                 timezone,
+                notify_by,
                 password_hash,
             };
             Ok((changes, present_hash))
         }
-        (name, timezone, password, present_hash) => {
+        (name, timezone, notify_by, password, present_hash) => {
             let wrong = [
                 name.err(),
                 timezone.err(),
+                notify_by.err(),
                 password.err(),
                 present_hash.err(),
             ];

@@ -31,7 +31,7 @@ pub(super) fn register(engine: &mut Engine) {
 
 fn email(to: &Dynamic, subject: &Dynamic, body: &Dynamic, html: &Dynamic) -> Host<()> {
     evaluation::with(|e| {
-        let subject = one_line(&text("email", "subject", subject)?)?;
+        let subject = one_line("email", "subject", &text("email", "subject", subject)?)?;
         let text_body = text("email", "text", body)?;
         let html = match html.is_unit() {
             true => None,
@@ -49,13 +49,13 @@ fn email(to: &Dynamic, subject: &Dynamic, body: &Dynamic, html: &Dynamic) -> Hos
 }
 
 /// A header holds one line: what would break it becomes a space.
-fn one_line(subject: &str) -> Host<String> {
-    let spaced: String = subject
+pub(super) fn one_line(call: &str, argument: &str, line: &str) -> Host<String> {
+    let spaced: String = line
         .chars()
         .map(|letter| if letter.is_control() { ' ' } else { letter })
         .collect();
-    text_within("/subject", &spaced, 1, LONGEST_SUBJECT, &[])
-        .map_err(|wrong| refused("email", &[wrong]).into())
+    text_within(argument, &spaced, 1, LONGEST_SUBJECT, &[])
+        .map_err(|wrong| refused(call, &[wrong]).into())
 }
 
 /// Each mailbox once, and why there is none.
@@ -114,7 +114,7 @@ fn recipient(evaluation: &Evaluation, value: &Dynamic) -> Host<Result<Recipient,
     }))
 }
 
-fn member(evaluation: &Evaluation, id: UserId) -> Result<Recipient, String> {
+pub(super) fn member(evaluation: &Evaluation, id: UserId) -> Result<Recipient, String> {
     let user = evaluation
         .user(id)
         .ok_or("the recipient is no longer a member of the workspace")?;

@@ -7,6 +7,7 @@ mod create_task;
 mod email;
 mod emit;
 mod log;
+mod notify;
 mod task;
 mod webhook;
 
@@ -32,6 +33,17 @@ pub enum Action {
         /// The HTML alternative.
         html: Option<String>,
         /// Why it goes to nobody; such a mail is recorded, not sent.
+        suppressed: Option<String>,
+    },
+    /// Tells one user by the channel that they prefer, which is mail.
+    Notify {
+        /// Whom; empty when suppressed.
+        to: Vec<Recipient>,
+        /// One line.
+        title: String,
+        /// The plain text.
+        text: String,
+        /// Why it goes to nobody; such a notification is recorded, not sent.
         suppressed: Option<String>,
     },
     /// A signed POST.
@@ -99,6 +111,7 @@ impl Action {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Email { .. } => "email",
+            Self::Notify { .. } => "notify",
             Self::Webhook { .. } => "webhook",
             Self::UpdateTask { .. } => "task.update",
             Self::AssignTask { .. } => "task.assign",
@@ -116,14 +129,25 @@ impl Action {
         match self {
             Self::Email {
                 to,
-                subject,
+                subject: title,
+                suppressed,
+                ..
+            }
+            | Self::Notify {
+                to,
+                title,
                 suppressed,
                 ..
             } => {
+                let subject = if matches!(self, Self::Notify { .. }) {
+                    "title"
+                } else {
+                    "subject"
+                };
                 let to: Vec<&str> = to.iter().map(|to| to.email.as_str()).collect();
                 match suppressed {
-                    Some(reason) => json!({ "to": to, "subject": subject, "suppressed": reason }),
-                    None => json!({ "to": to, "subject": subject }),
+                    Some(reason) => json!({ "to": to, subject: title, "suppressed": reason }),
+                    None => json!({ "to": to, subject: title }),
                 }
             }
             Self::Webhook { endpoint, .. } => json!({ "endpoint": endpoint }),
@@ -155,6 +179,7 @@ impl Action {
                 let html = html.as_ref().map_or(0, String::len);
                 (subject.len() + text.len() + html) * to.len().max(1)
             }
+            Self::Notify { title, text, .. } => title.len() + text.len(),
             Self::Webhook { payload: value, .. } | Self::Emit { data: value, .. } => size(value),
             Self::CommentTask { text, .. } => text.len(),
             Self::CreateTask { task, .. } => task.title.len() + task.description.len(),
@@ -174,7 +199,9 @@ impl Action {
             | Self::TagTask { task_id, .. }
             | Self::UntagTask { task_id, .. } => Some(*task_id),
             Self::CreateTask { id, .. } => Some(*id),
-            Self::Email { .. } | Self::Webhook { .. } | Self::Emit { .. } => None,
+            Self::Email { .. } | Self::Notify { .. } | Self::Webhook { .. } | Self::Emit { .. } => {
+                None
+            }
         }
     }
 
@@ -192,6 +219,7 @@ impl Action {
             Self::CommentTask { .. }
             | Self::CreateTask { .. }
             | Self::Email { .. }
+            | Self::Notify { .. }
             | Self::Webhook { .. }
             | Self::Emit { .. } => None,
         }
@@ -217,6 +245,7 @@ fn size(value: &Value) -> usize {
 /// The calls that are actions, with the names that the record of a run gives them.
 pub(crate) const CALLS: &[(&str, &str)] = &[
     ("email", "email"),
+    ("notify", "notify"),
     ("webhook", "webhook"),
     ("create_task", "create_task"),
     ("emit", "emit"),
@@ -230,6 +259,7 @@ pub(crate) const CALLS: &[(&str, &str)] = &[
 /// Teaches an engine every action.
 pub(crate) fn register(engine: &mut Engine) {
     email::register(engine);
+    notify::register(engine);
     webhook::register(engine);
     task::register(engine);
     create_task::register(engine);

@@ -46,7 +46,7 @@ fn update(task: TaskHandle, changes: Map) -> Host<()> {
             .fits(before)
             .map_err(|wrong| refused("task.update", &[wrong]))?;
         let task_id = before.id;
-        e.act_on(task, Action::UpdateTask { task_id, changes })
+        e.act(Action::UpdateTask { task_id, changes })
     })
 }
 
@@ -54,7 +54,7 @@ fn assign(task: TaskHandle, user: Dynamic) -> Host<()> {
     evaluation::with(|e| {
         let task_id = e.task_to_change(task, "task.assign")?.id;
         let user_id = user_of(e, &user).map_err(|error| format!("task.assign: {error}"))?;
-        e.act_on(task, Action::AssignTask { task_id, user_id })
+        e.act(Action::AssignTask { task_id, user_id })
     })
 }
 
@@ -76,13 +76,10 @@ fn tag(task: TaskHandle, label: Dynamic) -> Host<()> {
         with_tag(before, &label)
             .checked()
             .map_err(|wrong| refused("task.tag", &wrong))?;
-        e.act_on(
-            task,
-            Action::TagTask {
-                task_id,
-                tag: label,
-            },
-        )
+        e.act(Action::TagTask {
+            task_id,
+            tag: label,
+        })
     })
 }
 
@@ -90,7 +87,7 @@ fn untag(task: TaskHandle, label: Dynamic) -> Host<()> {
     evaluation::with(|e| {
         let task_id = e.task_to_change(task, "task.untag")?.id;
         let tag = text("task.untag", "tag", &label)?.trim().to_owned();
-        e.act_on(task, Action::UntagTask { task_id, tag })
+        e.act(Action::UntagTask { task_id, tag })
     })
 }
 

@@ -10,6 +10,7 @@ use smarttasks_model::{TimeZone, Timestamp};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+pub(crate) use zone::first_instant;
 
 /// Not a cron expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

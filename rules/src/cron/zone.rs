@@ -68,6 +68,12 @@ fn local(at: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
     at.with_timezone(&zone).naive_local()
 }
 
+/// The first instant at which a local time occurs; the end of the gap, if clocks skip it.
+pub(crate) fn first_instant(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
+    let [first, _] = place(local, zone, false);
+    first.unwrap_or_else(|| local.and_utc())
+}
+
 /// The instants at which a local time occurs.
 fn place(local: NaiveDateTime, zone: Tz, hourly: bool) -> [Option<DateTime<Utc>>; 2] {
     match zone.from_local_datetime(&local) {

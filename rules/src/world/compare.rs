@@ -5,7 +5,7 @@
 //! both; only an absent value may be compared with anything, is equal to nothing else, and is
 //! neither less nor more.
 
-use super::{Moment, TaskHandle, UserHandle, kind_of};
+use super::{BusinessDays, Moment, TaskHandle, UserHandle, kind_of};
 use crate::evaluation::Host;
 use rhai::{Dynamic, Engine, Variant};
 use smarttasks_model::{Priority, Span};
@@ -17,6 +17,9 @@ pub(super) fn register(engine: &mut Engine) {
     ordered::<Priority>(engine);
     ordered::<Moment>(engine);
     ordered::<Span>(engine);
+    ordered::<BusinessDays>(engine);
+    mixed_order::<BusinessDays>(engine);
+    mixed_equality::<BusinessDays>(engine);
     mixed_order::<Priority>(engine);
     mixed_order::<Moment>(engine);
     mixed_order::<Span>(engine);

@@ -7,6 +7,8 @@ mod compare;
 mod facts;
 mod json;
 mod people;
+mod queries;
+mod state;
 mod strings;
 mod task;
 mod time;
@@ -14,8 +16,9 @@ mod time;
 pub(crate) use facts::{EventHandle, RuleHandle, WorkspaceHandle};
 pub(crate) use json::to_json;
 pub(crate) use people::{UserHandle, find_user, user_of};
+pub(crate) use state::StateHandle;
 pub(crate) use task::TaskHandle;
-pub(crate) use time::{Moment, TIME_FIELDS};
+pub(crate) use time::{BusinessDays, Moment, TIME_FIELDS};
 
 use crate::evaluation::{self, Host};
 use crate::nearest::did_you_mean;
@@ -30,6 +33,7 @@ pub(crate) const NAMES: &[&str] = &[
     "event",
     "rule",
     "workspace",
+    "state",
     "LOW",
     "NORMAL",
     "HIGH",
@@ -57,6 +61,7 @@ pub(crate) fn resolve(name: &str) -> Host<Option<Dynamic>> {
         "event" => Dynamic::from(EventHandle),
         "rule" => Dynamic::from(RuleHandle),
         "workspace" => Dynamic::from(WorkspaceHandle),
+        "state" => Dynamic::from(StateHandle),
         "task" => present(TaskHandle::Current)?,
         "previous" => present(TaskHandle::Previous)?,
         _ => return Ok(None),
@@ -79,6 +84,8 @@ pub(crate) fn register(engine: &mut Engine) {
     people::register(engine);
     facts::register(engine);
     time::register(engine);
+    queries::register(engine);
+    state::register(engine);
     strings::register(engine);
     compare::register(engine);
 }
@@ -95,6 +102,10 @@ pub(crate) fn kind_of(value: &Dynamic) -> &'static str {
         "a task"
     } else if value.is::<UserHandle>() {
         "a user"
+    } else if value.is::<BusinessDays>() {
+        "a number of business days"
+    } else if value.is::<StateHandle>() {
+        "the rule's state"
     } else if value.is_unit() {
         "an absent value"
     } else if value.is_string() || value.is_char() {

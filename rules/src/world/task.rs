@@ -16,6 +16,8 @@ pub(crate) enum TaskHandle {
     Previous,
     /// Made by this script.
     Created(usize),
+    /// Found by a query.
+    Listed(usize),
 }
 
 fields! { FIELDS of TaskHandle as "task":

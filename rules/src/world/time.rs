@@ -1,9 +1,10 @@
 //! Instants and lengths of time.
 
 use super::kind_of;
+use crate::cron::first_instant;
 use crate::evaluation::{self, Evaluation, Host};
 use chrono::format::StrftimeItems;
-use chrono::{DateTime, Datelike, Timelike};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike};
 use chrono_tz::Tz;
 use rhai::{Dynamic, Engine, INT, ImmutableString};
 use smarttasks_model::{Span, TimeZone, Timestamp};
@@ -54,6 +55,19 @@ impl Moment {
         self.at.to_utc().with_timezone(&self.zone)
     }
 
+    /// At the same time of the day, by the clocks of its zone.
+    fn plus_business_days(self, count: i64) -> Self {
+        let local = self.local();
+        let date = business_days_from(local.date_naive(), count);
+        if date == local.date_naive() {
+            return self;
+        }
+        Self {
+            at: first_instant(date.and_time(local.time()), self.zone).into(),
+            ..self
+        }
+    }
+
     fn plus(self, millis: i64) -> Self {
         Self {
             at: self.at + Span::from_millis(millis),
@@ -75,10 +89,12 @@ pub(super) fn moment_if(evaluation: &Evaluation, at: Option<Timestamp>) -> Dynam
 pub(super) fn register(engine: &mut Engine) {
     engine.register_type_with_name::<Moment>("Timestamp");
     engine.register_type_with_name::<Span>("Duration");
+    engine.register_type_with_name::<BusinessDays>("BusinessDays");
     register_instants(engine);
     register_parts(engine);
     register_spans(engine);
     register_arithmetic(engine);
+    register_business_days(engine);
 }
 
 fn register_instants(engine: &mut Engine) {
@@ -191,6 +207,60 @@ fn register_arithmetic(engine: &mut Engine) {
         }
         Ok(a.millis() as f64 / b.millis() as f64)
     });
+}
+
+/// A number of days from Monday to Friday.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct BusinessDays(i64);
+
+/// A hundred years of them.
+const MOST_BUSINESS_DAYS: i64 = 26_100;
+
+fn register_business_days(engine: &mut Engine) {
+    engine.register_fn("business_days", |count: Dynamic| -> Host<BusinessDays> {
+        let Ok(count) = count.as_int() else {
+            return Err(format!(
+                "business_days(…) takes a whole number, not {}",
+                kind_of(&count)
+            )
+            .into());
+        };
+        if count.unsigned_abs() > MOST_BUSINESS_DAYS.unsigned_abs() {
+            return Err("business_days(…) is longer than a hundred years".into());
+        }
+        Ok(BusinessDays(count))
+    });
+    engine.register_fn("+", |a: Moment, b: BusinessDays| a.plus_business_days(b.0));
+    engine.register_fn("+", |a: BusinessDays, b: Moment| b.plus_business_days(a.0));
+    engine.register_fn("-", |a: Moment, b: BusinessDays| a.plus_business_days(-b.0));
+    engine.register_fn("-", |a: BusinessDays| BusinessDays(-a.0));
+    engine.register_fn("to_string", |days: &mut BusinessDays| days.spoken());
+    engine.register_fn("to_debug", |days: &mut BusinessDays| days.spoken());
+}
+
+impl BusinessDays {
+    fn spoken(self) -> String {
+        let plural = if self.0 == 1 { "" } else { "s" };
+        format!("{} business day{plural}", self.0)
+    }
+}
+
+/// So many working days on from `date`. From a weekend, the first is the Monday after it, and
+/// backwards the Friday before it.
+fn business_days_from(date: NaiveDate, count: i64) -> NaiveDate {
+    if count == 0 {
+        return date;
+    }
+    let weekday = i64::from(date.weekday().num_days_from_monday());
+    let (weekday, roll) = match weekday {
+        0..=4 => (weekday, 0),
+        _ if count > 0 => (4, 4 - weekday),
+        _ => (0, 7 - weekday),
+    };
+    let total = weekday + count;
+    let days = roll - weekday + total.div_euclid(5) * 7 + total.rem_euclid(5);
+    date.checked_add_signed(TimeDelta::days(days))
+        .unwrap_or(date)
 }
 
 /// A hundred years, beyond which a length of time is a mistake.

@@ -2,7 +2,7 @@
 
 use crate::support::{World, at};
 use serde_json::json;
-use smarttasks_model::{Priority, TaskChanges};
+use smarttasks_model::{NotifyBy, Priority, TaskChanges};
 use smarttasks_rules::Action;
 
 #[test]
@@ -333,4 +333,63 @@ fn emit_raises_a_custom_event() {
         matches!(&actions[0], Action::Emit { kind, data } if kind.as_str() == "ci.retry" && data["task"].is_string())
     );
     assert!(matches!(&actions[1], Action::Emit { data, .. } if data.is_null()));
+}
+
+#[test]
+fn a_notification_reaches_a_user_by_the_channel_that_they_prefer() {
+    let mut world = World::new();
+    let script = "notify(task.owner, \"Late\\nagain\", `${task.title} is late`); notify(\"ann@example.com\", \"a\", \"b\")";
+    let actions = world.actions(script);
+    assert!(
+        matches!(&actions[0], Action::Notify { to, title, text, suppressed: None }
+        if to[0].user_id == Some(world.bob.id) && title == "Late again" && text == "Renew certificate is late")
+    );
+    assert_eq!(actions[0].name(), "notify");
+    assert_eq!(
+        actions[0].detail(),
+        json!({ "to": ["bob@example.com"], "title": "Late again" })
+    );
+    let users = std::sync::Arc::make_mut(&mut world.inputs.users);
+    users.get_mut(&world.bob.id).unwrap().notify_by = NotifyBy::Off;
+    let actions = world.actions(script);
+    assert!(
+        matches!(&actions[0], Action::Notify { to, suppressed: Some(reason), .. }
+        if to.is_empty() && reason.contains("turned notifications off"))
+    );
+    assert!(matches!(
+        &actions[1],
+        Action::Notify {
+            suppressed: None,
+            ..
+        }
+    ));
+    assert!(matches!(
+        &world.actions("email(task.owner, \"a\", \"b\")")[0],
+        Action::Email {
+            suppressed: None,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_notification_that_cannot_be_is_suppressed_or_an_error() {
+    let world = World::new().with_task(|task| task.assignee_id = None);
+    assert!(matches!(
+        &world.actions("notify(task.assignee, \"a\", \"b\")")[0],
+        Action::Notify { suppressed: Some(reason), .. } if reason.contains("absent")
+    ));
+    for (script, says) in [
+        ("notify([task.owner], \"a\", \"b\")", "one user, not a list"),
+        ("notify(\"eve@elsewhere.org\", \"a\", \"b\")", "no member"),
+        ("notify(5, \"a\", \"b\")", "expected a user"),
+        (
+            "notify(task.owner, \"\", \"b\")",
+            "`title` must not be empty",
+        ),
+        ("notify(task.owner, \"a\", 5)", "`text` must be a text"),
+    ] {
+        let error = world.error(script);
+        assert!(error.message.contains(says), "{script}: {}", error.message);
+    }
 }

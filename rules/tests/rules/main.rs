@@ -8,8 +8,11 @@
 
 mod actions;
 mod analysis;
+mod business_days;
 mod hostile;
 mod pool;
+mod queries;
+mod state;
 mod support;
 mod world;
 

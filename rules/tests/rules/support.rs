@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 use smarttasks_model::{
-    Actor, ChangeId, Event, EventData, EventId, EventType, Priority, RuleId, RunId, Snapshot,
-    Status, Task, TaskId, TimeZone, Timestamp, User, UserId, WorkspaceId,
+    Actor, ChangeId, Event, EventData, EventId, EventType, NotifyBy, Priority, RuleId, RunId,
+    Snapshot, Status, Task, TaskFilter, TaskId, TimeZone, Timestamp, User, UserId, WorkspaceId,
 };
 use smarttasks_rules::{
-    Action, Diagnostic, Inputs, Language, Limits, Outcome, RuleFacts, ScriptError, WorkspaceFacts,
+    Action, Answer, Diagnostic, Inputs, Language, Limits, Outcome, Query, RuleFacts, ScriptError,
+    WorkspaceFacts,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub struct World {
     pub inputs: Inputs,
     pub ann: User,
     pub bob: User,
+    /// What queries are answered from: the task, and one that Ann is to do.
+    pub stored: Vec<Arc<Task>>,
 }
 
 impl World {
@@ -44,10 +47,12 @@ impl World {
                 .parse()
                 .unwrap(),
             timezone: TimeZone::default(),
+            notify_by: NotifyBy::default(),
         };
         let (ann, bob) = (person("Ann"), person("Bob"));
         let workspace_id = WorkspaceId::derived(now, &[b"workspace"]);
         let task = task(workspace_id, &ann, &bob);
+        let stored = vec![Arc::new(task.clone()), Arc::new(other(&task, &ann))];
         let event = created(&task, &ann);
         let inputs = Inputs {
             now,
@@ -77,6 +82,7 @@ impl World {
             inputs,
             ann,
             bob,
+            stored,
         }
     }
 
@@ -96,7 +102,50 @@ impl World {
             .language
             .compile(script)
             .unwrap_or_else(|found| panic!("{script}: {found:?}"));
-        program.evaluate(self.inputs.clone())
+        let mut inputs = self.inputs.clone();
+        loop {
+            let outcome = program.evaluate(inputs.clone());
+            match &outcome.need {
+                Some(query) => Arc::make_mut(&mut inputs.answers).push(self.answer(query)),
+                None => return outcome,
+            }
+        }
+    }
+
+    /// What a script asks, in order.
+    pub fn queries(&self, script: &str) -> Vec<Query> {
+        let program = self.language.compile(script).unwrap();
+        let mut inputs = self.inputs.clone();
+        let mut asked = Vec::new();
+        while let Some(query) = program.evaluate(inputs.clone()).need {
+            Arc::make_mut(&mut inputs.answers).push(self.answer(&query));
+            asked.push(query);
+        }
+        asked
+    }
+
+    fn answer(&self, query: &Query) -> Answer {
+        let found = |filter: &TaskFilter| {
+            let tasks = self.stored.iter().filter(|task| {
+                let open = filter.open.is_none_or(|open| open == task.status.is_open());
+                let status = filter.status.is_empty() || filter.status.contains(&task.status);
+                let assignee =
+                    filter.assignee_id.is_none() || filter.assignee_id == task.assignee_id;
+                let unassigned = filter
+                    .unassigned
+                    .is_none_or(|none| none == task.assignee_id.is_none());
+                open && status && assignee && unassigned
+            });
+            tasks.cloned().collect::<Vec<_>>()
+        };
+        match query {
+            Query::Tasks { filter, limit } => {
+                let mut tasks = found(filter);
+                tasks.truncate(usize::try_from(*limit).unwrap());
+                Answer::Tasks(tasks)
+            }
+            Query::Count(filter) => Answer::Count(found(filter).len() as u64),
+        }
     }
 
     /// The actions of a script that must succeed.
@@ -161,6 +210,20 @@ fn task(workspace_id: WorkspaceId, ann: &User, bob: &User) -> Task {
         updated_at: at("2026-12-02T08:00:00Z"),
         status_changed_at: at("2026-12-02T08:00:00Z"),
         completed_at: None,
+    }
+}
+
+/// A task of Ann's without a deadline.
+fn other(task: &Task, ann: &User) -> Task {
+    Task {
+        id: TaskId::derived(at(NOW), &[b"other"]),
+        title: "Book a room".to_owned(),
+        status: Status::Todo,
+        priority: Priority::Normal,
+        assignee_id: Some(ann.id),
+        tags: Vec::new(),
+        due_at: None,
+        ..task.clone()
     }
 }
 

@@ -12,6 +12,7 @@ pub struct Model {
     pub email_key: String,
     pub password_hash: String,
     pub timezone: String,
+    pub notify_by: String,
     pub version: i64,
     pub created_at: i64,
     pub updated_at: i64,

@@ -1,0 +1,162 @@
+//! `tasks(#{…})`, `count(#{…})`, `user(…)` and `members()`: what a script asks about its workspace.
+
+use super::people::{UserHandle, find_user};
+use super::{TaskHandle, kind_of, to_json, user_of};
+use crate::evaluation::{self, Evaluation, Host};
+use crate::nearest::did_you_mean;
+use crate::{Answer, Query};
+use rhai::{Array, Dynamic, Engine, INT, Map};
+use serde_json::{Value, json};
+use smarttasks_model::{TaskFilter, TaskId, UserId};
+
+/// What a script may ask by.
+const KEYS: &[&str] = &[
+    "status",
+    "open",
+    "priority",
+    "project",
+    "tag",
+    "assignee",
+    "creator",
+    "parent",
+    "overdue",
+    "due_before",
+    "due_after",
+    "created_before",
+    "created_after",
+    "completed_after",
+    "status_changed_before",
+    "updated_since",
+    "q",
+];
+
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_fn("tasks", tasks);
+    engine.register_fn("count", count);
+    engine.register_fn("user", user);
+    engine.register_fn("members", members);
+}
+
+fn tasks(mut map: Map) -> Host<Array> {
+    evaluation::with(|e| {
+        let limit = limit(e, map.remove("limit"))?;
+        let filter = filter(e, "tasks", map)?;
+        match e.ask(Query::Tasks { filter, limit })? {
+            Answer::Tasks(found) => Ok(e.list(&found).into_iter().map(Dynamic::from).collect()),
+            Answer::Count(_) => Err(misplaced()),
+        }
+    })
+}
+
+fn count(map: Map) -> Host<INT> {
+    evaluation::with(|e| {
+        let filter = filter(e, "count", map)?;
+        match e.ask(Query::Count(filter))? {
+            Answer::Count(count) => Ok(INT::try_from(count).unwrap_or(INT::MAX)),
+            Answer::Tasks(_) => Err(misplaced()),
+        }
+    })
+}
+
+/// Whoever evaluates has mixed up the answers; no script can bring this about.
+fn misplaced() -> Box<rhai::EvalAltResult> {
+    "a query was given the answer to another".into()
+}
+
+fn limit(evaluation: &Evaluation, given: Option<Dynamic>) -> Host<u64> {
+    let most = evaluation.limits.query_results;
+    let Some(given) = given else {
+        return Ok(most as u64);
+    };
+    match given.as_int().map(usize::try_from) {
+        Ok(Ok(limit)) if (1..=most).contains(&limit) => Ok(limit as u64),
+        _ => Err(format!("tasks: `limit` must be a whole number from 1 to {most}").into()),
+    }
+}
+
+fn filter(evaluation: &Evaluation, call: &str, map: Map) -> Host<TaskFilter> {
+    let mut object = serde_json::Map::new();
+    for (key, value) in map {
+        let (name, value) = condition(evaluation, call, key.as_str(), &value)?;
+        let alone = json!({ name: &value });
+        serde_json::from_value::<TaskFilter>(alone)
+            .map_err(|error| format!("{call}: `{key}`: {error}"))?;
+        object.insert(name.to_owned(), value);
+    }
+    serde_json::from_value(Value::Object(object)).map_err(|error| format!("{call}: {error}").into())
+}
+
+/// A key of the script with its value, as a field of the filter.
+fn condition<'a>(
+    evaluation: &Evaluation,
+    call: &str,
+    key: &'a str,
+    value: &Dynamic,
+) -> Host<(&'a str, Value)> {
+    if !KEYS.contains(&key) {
+        let hint = did_you_mean(key, KEYS.iter().copied())
+            .unwrap_or_else(|| format!("there are {}", KEYS.join(", ")));
+        return Err(format!("{call}: tasks cannot be asked for by `{key}`; {hint}").into());
+    }
+    let wrong = |error| format!("{call}: `{key}`: {error}");
+    if key == "assignee" {
+        return Ok(match user_of(evaluation, value).map_err(wrong)? {
+            Some(id) => ("assignee_id", json!(id)),
+            None => ("unassigned", true.into()),
+        });
+    }
+    // To a filter, null asks for nothing, and the script would get the tasks of everybody.
+    if value.is_unit() {
+        return Err(format!("{call}: `{key}` is absent; test it first, or leave it out").into());
+    }
+    Ok(match key {
+        "creator" => {
+            let id = user_of(evaluation, value).map_err(wrong)?;
+            ("creator_id", json!(id))
+        }
+        "parent" => {
+            let id = parent(evaluation, value).map_err(wrong)?;
+            ("parent_id", json!(id))
+        }
+        "status" | "priority" if !value.is_array() => {
+            (key, Value::Array(vec![to_json(evaluation, value)?]))
+        }
+        _ => (key, to_json(evaluation, value)?),
+    })
+}
+
+fn parent(evaluation: &Evaluation, value: &Dynamic) -> Host<TaskId> {
+    if let Some(task) = value.read_lock::<TaskHandle>() {
+        return Ok(evaluation.task(*task)?.id);
+    }
+    match value.as_immutable_string_ref() {
+        Ok(id) => id
+            .parse()
+            .map_err(|_| format!("`{}` is not the id of a task", *id).into()),
+        Err(_) => Err(format!("expected a task or its id, not {}", kind_of(value)).into()),
+    }
+}
+
+/// The member, or `()`: that somebody is no member is an answer, not a mistake.
+fn user(who: Dynamic) -> Host<Dynamic> {
+    if who.is_unit() || who.is::<UserHandle>() {
+        return Ok(who);
+    }
+    let Ok(text) = who.as_immutable_string_ref() else {
+        return Err(format!("user(…) takes an address, not {}", kind_of(&who)).into());
+    };
+    evaluation::with(|e| Ok(find_user(e, &text).map_or(Dynamic::UNIT, |user| handle(user.id))))
+}
+
+/// In the order of their names, so that a script sees the same every time.
+fn members() -> Host<Array> {
+    evaluation::with(|e| {
+        let mut users: Vec<_> = e.inputs.users.values().collect();
+        users.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        Ok(users.into_iter().map(|user| handle(user.id)).collect())
+    })
+}
+
+fn handle(id: UserId) -> Dynamic {
+    Dynamic::from(UserHandle(id))
+}
