@@ -42,6 +42,9 @@ pub struct Limits {
     pub source_bytes: usize,
     /// Bytes of the run's log; what comes after them is dropped.
     pub log_bytes: usize,
+    /// The least time between two occurrences of a cron trigger, from a minute, which is the most
+    /// often that one can say.
+    pub cron_interval: Duration,
 }
 
 impl Default for Limits {
@@ -65,6 +68,7 @@ impl Default for Limits {
             state_bytes: 64 * 1024,
             source_bytes: 16 * 1024,
             log_bytes: 16 * 1024,
+            cron_interval: Duration::from_secs(60),
         }
     }
 }

@@ -36,7 +36,7 @@ pub fn check_rule(spec: &RuleSpec, limits: &Limits) -> Vec<Invalid> {
     }
     for (index, trigger) in spec.triggers.iter().enumerate() {
         if let Trigger::Cron { cron, .. } = trigger
-            && let Err(error) = CronExpression::parse(cron)
+            && let Err(error) = CronExpression::parse_at_least(cron, limits.cron_interval)
         {
             wrong.push(Invalid::at(
                 format!("/triggers/{index}/cron"),
@@ -64,4 +64,38 @@ pub fn check_rule(spec: &RuleSpec, limits: &Limits) -> Vec<Invalid> {
         ));
     }
     wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn how_often_cron_may_fire_is_a_limit() {
+        let spec = RuleSpec {
+            name: "n".to_owned(),
+            description: String::new(),
+            enabled: true,
+            triggers: vec![Trigger::Cron {
+                cron: "*/5 * * * *".to_owned(),
+                timezone: None,
+                for_each: Default::default(),
+            }],
+            script: "log(1);".to_owned(),
+            repeat: Default::default(),
+            hold: None,
+            overlap: Default::default(),
+            misfire: Default::default(),
+        };
+        assert_eq!(check_rule(&spec, &Limits::default()), []);
+        let slower = Limits {
+            cron_interval: Duration::from_secs(900),
+            ..Limits::default()
+        };
+        let wrong = check_rule(&spec, &slower);
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert_eq!(wrong[0].pointer, "/triggers/0/cron");
+        assert!(wrong[0].detail.contains("at least 900 s"), "{wrong:?}");
+    }
 }

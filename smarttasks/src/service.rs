@@ -309,7 +309,8 @@ async fn keep_counting(db: Db, stop: CancellationToken) {
     }
 }
 
-fn limits(config: &Config) -> Limits {
+/// What a rule may use by this configuration.
+pub fn limits(config: &Config) -> Limits {
     let rules = &config.rules;
     Limits {
         operations: rules.operations.get(),
@@ -323,8 +324,11 @@ fn limits(config: &Config) -> Limits {
         variables: rules.variables.get(),
         functions: rules.functions.get(),
         actions: rules.actions.get(),
+        recipients: rules.recipients.get(),
+        output_bytes: rules.output_bytes.bytes(),
         source_bytes: rules.script_bytes.bytes(),
-        ..Limits::default()
+        log_bytes: rules.log_bytes.bytes(),
+        cron_interval: rules.min_cron_interval,
     }
 }
 

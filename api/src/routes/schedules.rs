@@ -60,7 +60,8 @@ async fn preview_schedule(
     Post { body, key }: Post<PreviewSchedule>,
 ) -> Result<Response, ApiError> {
     let member: Member<Read> = caller.workspace(&app, body.workspace_id).await?;
-    let cron = CronExpression::parse(&body.cron)
+    let shortest = app.pool.language().limits().cron_interval;
+    let cron = CronExpression::parse_at_least(&body.cron, shortest)
         .map_err(|error| Invalid::at("/cron", error.to_string()))?;
     let count = body.count.unwrap_or(SHOWN);
     if !(1..=MOST).contains(&count) {

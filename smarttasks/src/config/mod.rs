@@ -29,7 +29,7 @@ pub use setting::Setting;
 pub use source::{ConfigFile, Flag, Source, Sources};
 pub use values::{
     BusPrefix, ByteSize, LogFilter, LogFormat, PublicUrl, RateLimit, Registration, Role, Roles,
-    Sender,
+    Sender, WorkspaceBudget,
 };
 
 use key::Section;

@@ -438,6 +438,9 @@ fn values_out_of_their_range_are_refused() {
         ("webhooks.allowed_networks", "10.0.0.0"),
         ("rules.workers", "0"),
         ("rules.operations", "1e6"),
+        ("rules.workspace_budget", "0"),
+        ("rules.workspace_budget", "none"),
+        ("rules.min_cron_interval", "60"),
         ("retention.events", "30"),
         ("bus.prefix", ""),
         ("log.filter", ""),
@@ -447,6 +450,16 @@ fn values_out_of_their_range_are_refused() {
         let text = problem(&flags(&[(key, value)]));
         assert!(text.starts_with(key) && text.contains("expected"), "{text}");
     }
+}
+
+#[test]
+fn the_evaluation_time_of_a_workspace_is_bounded_unless_it_is_switched_off() {
+    let budget = |settings: &[(&str, &str)]| config(&flags(settings)).rules.workspace_budget;
+    assert_eq!(budget(&[]).per_minute(), Some(Duration::from_secs(10)));
+    let off = budget(&[("rules.workspace_budget", "off")]);
+    assert_eq!((off.per_minute(), off.show().as_str()), (None, "off"));
+    let two_minutes = budget(&[("rules.workspace_budget", "2m")]);
+    assert_eq!(two_minutes.per_minute(), Some(Duration::from_secs(120)));
 }
 
 #[test]

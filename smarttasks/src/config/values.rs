@@ -4,6 +4,7 @@ use super::setting::Setting;
 use smarttasks_model::Email;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -76,6 +77,45 @@ impl Setting for RateLimit {
         match self {
             Self::Off => "off".to_owned(),
             Self::PerMinute(requests) => requests.to_string(),
+        }
+    }
+}
+
+/// How much evaluation time the rules of one workspace may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkspaceBudget {
+    /// As much as they like.
+    Off,
+    /// So much within a minute.
+    PerMinute(Duration),
+}
+
+impl WorkspaceBudget {
+    /// So much within a minute, if it is bounded.
+    pub fn per_minute(self) -> Option<Duration> {
+        match self {
+            Self::Off => None,
+            Self::PerMinute(time) => Some(time),
+        }
+    }
+}
+
+impl Setting for WorkspaceBudget {
+    const KIND: &'static str = "`off` or a duration";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        Duration::parse(text)
+            .map(Self::PerMinute)
+            .map_err(|_| "expected `off` or a duration above zero, such as 10s".to_owned())
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Off => "off".to_owned(),
+            Self::PerMinute(time) => time.show(),
         }
     }
 }

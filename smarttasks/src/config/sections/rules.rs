@@ -1,8 +1,9 @@
 //! What a rule may use.
 
-use crate::config::ByteSize;
 use crate::config::key::{WhenAbsent, section};
+use crate::config::{ByteSize, WorkspaceBudget};
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::time::Duration;
 
 section! {
     /// What a rule may use. Over a limit its run fails with the limit's name and the line.
@@ -36,6 +37,18 @@ section! {
         functions: NonZeroUsize = WhenAbsent::Text("64"),
         /// Actions of one segment.
         actions: NonZeroUsize = WhenAbsent::Text("100"),
+        /// Recipients of one mail.
+        recipients: NonZeroUsize = WhenAbsent::Text("100"),
+        /// What one segment may ask to be said and stored: mails, counted for each recipient, and
+        /// payloads.
+        output_bytes: ByteSize = WhenAbsent::Text("8MiB"),
+        /// The log of one run; what comes after it is dropped.
+        log_bytes: ByteSize = WhenAbsent::Text("16KiB"),
+        /// The least time between two occurrences of a cron trigger.
+        min_cron_interval: Duration = WhenAbsent::Text("60s"),
+        /// How long the rules of one workspace may be evaluated within a minute, in each process; what
+        /// is over it waits for the next minute.
+        workspace_budget: WorkspaceBudget = WhenAbsent::Text("10s"),
         /// Hops from rule to rule by events; a run beyond them is refused as a loop.
         event_depth: NonZeroU32 = WhenAbsent::Text("8"),
     }
