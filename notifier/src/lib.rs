@@ -16,7 +16,7 @@ mod error;
 pub mod ladder;
 mod outcome;
 mod recorder;
-mod trust;
+pub mod trust;
 pub mod webhook;
 
 pub use accept::{Notifier, Settings};

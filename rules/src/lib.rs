@@ -34,5 +34,7 @@ pub use outcome::{Outcome, ScriptError};
 pub use pool::Pool;
 pub use program::Program;
 pub use query::{Answer, Query};
-pub use rule_file::{RuleFileError, header_fields, parse_rule_file};
+pub use rule_file::{
+    Place, RuleFileError, header_fields, header_place, parse_rule_file, rule_file, script_body,
+};
 pub use spec::check_rule;

@@ -50,7 +50,8 @@ async fn an_account_is_made_as_it_was_asked_for() {
     assert_eq!(ann.user["created_at"], app.clock.now().to_string());
     let mut fields: Vec<_> = ann.user.as_object().unwrap().keys().collect();
     fields.sort();
-    let expected = "created_at email id name notify_by personal_workspace_id timezone updated_at version";
+    let expected =
+        "created_at email id name notify_by personal_workspace_id timezone updated_at version";
     assert_eq!(fields, expected.split(' ').collect::<Vec<_>>());
     app.settle().await;
 }

@@ -25,7 +25,7 @@ const CLOCKS: [&str; 4] = ["SystemTime::now", "Utc::now", "Local::now", "Instant
 
 /// Where a clock may be read, and why there. Instants measure durations; they say nothing of when
 /// something is due.
-const CLOCK_READERS: [(&str, &str); 9] = [
+const CLOCK_READERS: [(&str, &str); 11] = [
     ("model/src/time.rs", "is the clock"),
     (
         "store/src/reader.rs",
@@ -40,6 +40,14 @@ const CLOCK_READERS: [(&str, &str); 9] = [
         "looks into the outbox every second",
     ),
     ("api/src/request.rs", "measures how long a request took"),
+    (
+        "engine/src/evaluate.rs",
+        "gives the next batch its turn after a while",
+    ),
+    (
+        "engine/src/turns.rs",
+        "leaks what evaluations on this process's threads took",
+    ),
     (
         "rules/src/meter.rs",
         "stops an evaluation that takes too long",

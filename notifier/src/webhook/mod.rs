@@ -92,7 +92,7 @@ impl WebhookSender {
         resolver: Arc<dyn Resolve>,
         roots: RootCertStore,
     ) -> Result<Self, SetupError> {
-        let tls = tls_config(roots)?;
+        let tls = trust::tls_trusting(roots)?;
         let client = |guard| {
             Client::builder()
                 .tls_backend_preconfigured(tls.clone())
@@ -175,14 +175,6 @@ impl WebhookSender {
             }
         }
     }
-}
-
-fn tls_config(roots: RootCertStore) -> Result<rustls::ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
 }
 
 /// The owner's headers first, ours over them.

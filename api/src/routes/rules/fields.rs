@@ -6,7 +6,7 @@ use crate::problem::{ApiError, Code, FieldError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use smarttasks_model::{Invalid, Misfire, Overlap, Repeat, RuleSpec, Span, Trigger, WorkspaceId};
-use smarttasks_rules::{RuleFileError, header_fields};
+use smarttasks_rules::{Place, header_fields, header_place};
 
 /// The fields of a rule; each may also stand in the `//!` header of the script.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -66,7 +66,8 @@ impl RuleFields {
 
     /// What the header of a script sets.
     fn from_header(script: &str) -> Result<Self, FieldError> {
-        let header: Self = fit(Value::Object(header_of(script)?)).map_err(in_header)?;
+        let header: Self =
+            fit(Value::Object(header_of(script)?)).map_err(|error| in_header(script, error))?;
         if header.apply_to_existing.is_some() {
             let detail = "in the //! header: `apply_to_existing` is said with each save, in the \
                           body of the request";
@@ -120,36 +121,34 @@ impl RuleFields {
 
 /// The header of a script as JSON. The file itself and where it is stored are not in it.
 pub(super) fn header_of(script: &str) -> Result<Map<String, Value>, FieldError> {
-    let header = header_fields(script).map_err(|error| {
-        let line = match &error {
-            RuleFileError::Header { line, .. } => *line,
-            RuleFileError::Fields(_) => None,
-        };
-        FieldError {
-            line,
-            ..FieldError::at("/script", error.to_string())
-        }
-    })?;
+    let header = header_fields(script)
+        .map_err(|error| placed(FieldError::at("/script", error.to_string()), error.place))?;
     let foreign = ["script", "workspace_id"];
     match foreign.into_iter().find(|name| header.contains_key(*name)) {
-        Some(name) => Err(in_header(FieldError::at(
-            format!("/{name}"),
-            "cannot be set here",
-        ))),
+        Some(name) => {
+            let error = FieldError::at(format!("/{name}"), "cannot be set here");
+            Err(in_header(script, error))
+        }
         None => Ok(header),
     }
 }
 
 /// An error in the header is one in the script.
-pub(super) fn in_header(error: FieldError) -> FieldError {
+pub(super) fn in_header(script: &str, error: FieldError) -> FieldError {
     let field = error.pointer.trim_start_matches('/').replace('/', ".");
-    FieldError::at(
-        "/script",
-        format!(
-            "the //! header is not that of a rule: {field}: {}",
-            error.detail
-        ),
-    )
+    let detail = format!(
+        "the //! header is not that of a rule: {field}: {}",
+        error.detail
+    );
+    let place = header_place(script, &error.pointer);
+    placed(FieldError::at("/script", detail), place)
+}
+
+fn placed(error: FieldError, place: Option<Place>) -> FieldError {
+    match place {
+        Some(Place { line, column }) => error.in_text(line, column),
+        None => error,
+    }
 }
 
 /// The fields of `present` with a merge patch applied: `null` takes a field away.
@@ -227,7 +226,11 @@ mod tests {
             let given = json!({ "script": script, "name": "n", "triggers": [{ "due": "0" }] });
             let error = fields(given).complete().unwrap_err();
             assert_eq!(error.code(), Code::InvalidScript, "{header}");
-            assert_eq!(pointers(error), ["/script"], "{header}");
+            let ApiError::Refused { errors, .. } = error else {
+                panic!("{error}");
+            };
+            let places: Vec<_> = errors.iter().map(|of| (&*of.pointer, of.line)).collect();
+            assert_eq!(places, [("/script", Some(1))], "{header}");
         }
     }
 

@@ -121,7 +121,7 @@ fn readable(
     });
     let of_header = header.remove("triggers");
     let mut fields: RuleFields = fit(Value::Object(header)).unwrap_or_else(|error| {
-        diagnostics.push(finding("header", &in_header(error)));
+        diagnostics.push(finding("header", &in_header(script, error)));
         RuleFields::default()
     });
     fields.name.get_or_insert_with(|| "draft".to_owned());
@@ -130,7 +130,7 @@ fn readable(
         (None, Some(Value::Array(given))) => Some(readable_triggers(given, diagnostics)),
         (None, Some(_)) => {
             let error = FieldError::at("/triggers", "expected an array");
-            diagnostics.push(finding("header", &in_header(error)));
+            diagnostics.push(finding("header", &in_header(script, error)));
             None
         }
         (None, None) => None,
