@@ -1,10 +1,10 @@
 //! What is wrong with a script, said before it runs.
 
 use rhai::{LexError, ParseError, ParseErrorType, Position};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The script cannot be stored.

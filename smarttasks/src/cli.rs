@@ -1,5 +1,9 @@
 //! The command line.
 
+mod rules;
+
+pub use rules::{CheckRules, Connection, DiffRules, PullRules, PushRules, RulesCommand};
+
 use crate::Error;
 use crate::config::{ConfigFile, Flag, Sources};
 use clap::{Args, Parser, Subcommand};
@@ -32,6 +36,9 @@ pub enum Command {
     Config(ConfigCommand),
     /// Bring the database's schema up to date, and end.
     Migrate,
+    /// Keep rules as files: check them, and bring them to a server and from it.
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// Administer accounts.
     #[command(subcommand)]
     Admin(AdminCommand),

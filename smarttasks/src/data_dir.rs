@@ -149,7 +149,7 @@ fn kept_key(path: &Path) -> Result<Option<SecretKey>, Error> {
 }
 
 fn failed(doing: &'static str, path: &Path, cause: std::io::Error) -> Error {
-    Error::DataDir {
+    Error::File {
         doing,
         path: path.to_owned(),
         cause,

@@ -1,5 +1,6 @@
 //! Why a command ended without doing what it was asked for.
 
+use crate::commands::rules::Refusal;
 use crate::config::Problems;
 use std::path::PathBuf;
 
@@ -17,9 +18,9 @@ pub enum Error {
         /// Why not.
         cause: std::io::Error,
     },
-    /// The data directory, or a file in it, cannot be used.
+    /// A file or directory cannot be used.
     #[error("cannot {doing} {}: {cause}", path.display())]
-    DataDir {
+    File {
         /// What was tried.
         doing: &'static str,
         /// With which file.
@@ -78,6 +79,50 @@ pub enum Error {
     /// The service is not well.
     #[error("not healthy: {0}")]
     Unhealthy(String),
+    /// No server was named.
+    #[error("which server? Say --server URL, or set SMARTTASKS_SERVER")]
+    NoServer,
+    /// What was named cannot be a server.
+    #[error("{given:?} is no server: {expected}")]
+    NotAServer {
+        /// What was named.
+        given: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// No token was given, or what cannot be one.
+    #[error("{0}; say --token-file FILE, or set SMARTTASKS_TOKEN")]
+    NoToken(&'static str),
+    /// What was named cannot be a workspace.
+    #[error("{0:?} is no workspace: expected an id, such as the workspace_id of a task")]
+    NotAWorkspace(String),
+    /// The server knows no such token, or none any more.
+    #[error(
+        "the token is not accepted by {server}, or has expired (they live for 15 minutes); get one with\n  \
+         curl -s {server}/api/v1/auth/token -d grant_type=password -d username=ann@example.com \\\n    \
+         --data-urlencode password@password-file | jq -r .access_token"
+    )]
+    TokenNotAccepted {
+        /// The server.
+        server: String,
+    },
+    /// The server refuses to do what it was asked for.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The server does not answer, or not as SmartTasks does.
+    #[error("{server} {why}")]
+    Server {
+        /// The server.
+        server: String,
+        /// What it does instead.
+        why: String,
+    },
+    /// Nothing to read.
+    #[error("there are no rule files (*.rhai) in {}", paths.join(", "))]
+    NoRuleFiles {
+        /// Where they were sought.
+        paths: Vec<String>,
+    },
     /// What a command has to say cannot be said.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
@@ -86,12 +131,18 @@ pub enum Error {
 impl Error {
     /// A part that cannot be set up, with every cause of its failure.
     pub fn start(doing: &'static str, error: &dyn std::error::Error) -> Self {
-        let mut cause = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            cause = format!("{cause}: {inner}");
-            source = inner.source();
-        }
+        let cause = chain(error);
         Self::Start { doing, cause }
     }
+}
+
+/// An error with every cause of it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        told = format!("{told}: {cause}");
+        source = cause.source();
+    }
+    told
 }

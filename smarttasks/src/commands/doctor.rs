@@ -6,6 +6,7 @@ use crate::cli::Doctor;
 use crate::commands::healthcheck;
 use crate::config::{Config, DatabaseUrl, Loaded, Setting};
 use crate::data_dir::DataDir;
+use crate::error::chain;
 use crate::service::{self, mailer};
 use smarttasks_bus::{Bus, DeadLetter, Replay};
 use smarttasks_model::{Clock, Timestamp};
@@ -287,14 +288,4 @@ async fn mail(config: &Config, report: &mut Report<'_>) -> Result<(), Error> {
         Ok(()) => report.ok("mail", &format!("{} takes mail", url.show())),
         Err(error) => report.fail("mail", &format!("{}: {error}", url.show())),
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        told = format!("{told}: {cause}");
-        source = cause.source();
-    }
-    told
 }

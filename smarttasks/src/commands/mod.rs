@@ -5,4 +5,5 @@ pub mod create_user;
 pub mod doctor;
 pub mod healthcheck;
 pub mod migrate;
+pub mod rules;
 pub mod serve;

@@ -9,6 +9,9 @@ use std::ffi::OsString;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
+/// What says where a server is and who asks it, of the commands that do: no settings of a server.
+const OF_CLIENTS: [&str; 2] = ["SMARTTASKS_SERVER", "SMARTTASKS_TOKEN"];
+
 /// A value as it was given.
 #[derive(Debug, Clone)]
 pub(super) struct Given {
@@ -140,6 +143,9 @@ impl Layer {
         let Some(rest) = variable.strip_prefix("SMARTTASKS_") else {
             return;
         };
+        if OF_CLIENTS.contains(&variable) {
+            return;
+        }
         let detail = format!("is no setting; {}", nearest(variable, Name::env));
         let found = Problem {
             key: None,

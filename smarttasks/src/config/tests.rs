@@ -170,6 +170,15 @@ fn unknown_variables_of_ours_without_a_section_are_warnings() {
 }
 
 #[test]
+fn variables_of_the_commands_that_ask_a_server_are_no_settings() {
+    let given = [
+        ("SMARTTASKS_SERVER", "https://tasks.example.com"),
+        ("SMARTTASKS_TOKEN", "secret"),
+    ];
+    assert!(load(&env(&given)).unwrap().warnings.is_empty());
+}
+
+#[test]
 fn an_empty_variable_counts_as_absent() {
     let config = config(&env(&[
         ("SMTP_URL", ""),
