@@ -6,9 +6,13 @@ pub(crate) fn nearest<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
-    let most = (name.chars().count() / 3).clamp(1, 3);
+    let length = name.chars().count();
+    let most = (length / 3).clamp(1, 3);
     candidates
         .into_iter()
+        // No nearer than by the difference of their lengths. A script may name hundreds that do
+        // not exist, and measuring each against all would take seconds.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= most)
         .map(|candidate| (distance(&name, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= most)
         .min()

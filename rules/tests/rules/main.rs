@@ -9,6 +9,7 @@
 mod actions;
 mod analysis;
 mod business_days;
+mod child;
 mod hostile;
 mod pool;
 mod queries;

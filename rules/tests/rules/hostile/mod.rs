@@ -1,17 +1,19 @@
 //! Scripts that mean harm.
 //!
 //! Each runs in a process of its own, because what they aim at is the process: its stack, its
-//! memory, its end. The child reports what became of the script and how much memory it took.
+//! memory, its end. The child reports what became of the script, how long it took and how much
+//! memory the process held at most.
 
 mod scripts;
 
+use crate::child::{self, peak_kib};
 use crate::support::World;
-use scripts::scripts;
-use smarttasks_rules::Limits;
-use std::io::Read;
-use std::process::{Command, Stdio};
+use scripts::{Script, scripts};
+use smarttasks_rules::{Limits, Pool};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The most that a child may have held, over what the test binary holds by itself: the cap of
 /// 32 MiB, what one native function may take beyond it, and the stack that was touched.
@@ -20,22 +22,27 @@ const MOST_KIB: u64 = 96 * 1024;
 /// No script takes this long; one that does hangs.
 const HANG: Duration = Duration::from_secs(60);
 
+/// Children at a time.
+const AT_ONCE: usize = 2;
+
 /// The environment variable that makes this binary a child.
 const SCRIPT: &str = "SMARTTASKS_HOSTILE_SCRIPT";
 
-/// Not a test of its own: the child's side of [`fate`]. Without its variable it has nothing to do.
+/// Not a test of its own: the child's side of [`ending`]. Without its variable it has nothing to
+/// do.
 #[test]
 fn child() {
     let Ok(number) = std::env::var(SCRIPT) else {
         return;
     };
     let number: usize = number.parse().unwrap();
-    let script = scripts().swap_remove(number).2;
+    let (_, _, script) = scripts().swap_remove(number);
     let world = World::within(Limits::default());
     let (answer, answered) = channel();
-    let pool = smarttasks_rules::Pool::new(world.language.clone(), 1).unwrap();
+    let pool = Pool::new(world.language.clone(), 1).unwrap();
     let (inputs, language) = (world.inputs.clone(), world.language.clone());
     pool.run(move || {
+        let begun = Instant::now();
         let fate = match language.compile(&script) {
             Err(found) => format!("refused {}", found[0].code),
             Ok(program) => {
@@ -47,73 +54,99 @@ fn child() {
                 }
             }
         };
+        let took = begun.elapsed();
         // The language is as good as new.
         let after = language.compile("task.tag(\"fine\")").unwrap();
-        let _ = answer.send(fate);
+        let _ = answer.send((fate, took));
         drop(after);
     });
-    let fate = answered.recv().unwrap();
+    let (fate, took) = answered.recv().unwrap();
     let mut last = world.run("task.tag(\"fine\")");
     assert_eq!(last.actions.pop().unwrap().name(), "task.tag");
-    #[expect(clippy::print_stdout, reason = "this is how the child answers")]
-    {
-        println!("fate: {fate}; peak: {}", peak_kib());
+    child::answer(&format!("{fate};{};{}", took.as_millis(), peak_kib()));
+}
+
+/// What became of a script.
+struct Ending {
+    number: usize,
+    fate: String,
+    /// Compiling and evaluating it.
+    took_ms: u64,
+    peak_kib: u64,
+}
+
+/// Runs a script in a child.
+fn ending(number: usize, name: &str) -> Ending {
+    let number_text = number.to_string();
+    let answer = child::ask(name, "hostile::child", &[(SCRIPT, &number_text)], HANG);
+    let mut parts = answer.split(';');
+    let mut next = || parts.next().unwrap();
+    Ending {
+        number,
+        fate: next().to_owned(),
+        took_ms: next().parse().unwrap(),
+        peak_kib: next().parse().unwrap(),
     }
 }
 
-fn peak_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-/// Runs a script in a child: what became of it, and the child's peak memory in KiB.
-fn fate(number: usize, name: &str) -> (String, u64) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "hostile::child", "--nocapture"])
-        .env(SCRIPT, number.to_string())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    let (send, receive) = channel();
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let _ = send.send(stdout.read_to_string(&mut text).map(|_| text));
-    });
-    let Ok(text) = receive.recv_timeout(HANG) else {
-        child.kill().unwrap();
-        panic!("{name} hangs");
+/// Runs them all, a few at a time.
+fn endings(scripts: &[Script]) -> Vec<Ending> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut endings = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some((name, ..)) = scripts.get(number) else {
+                return endings;
+            };
+            endings.push(ending(number, name));
+        }
     };
-    let status = child.wait().unwrap();
-    assert!(status.success(), "{name} ended its process: {status}");
-    let text = text.unwrap();
-    let line = text
-        .split("fate: ")
-        .nth(1)
-        .unwrap_or_else(|| panic!("{name} gave no answer: {text}"));
-    let line = line.lines().next().unwrap();
-    let (fate, peak) = line.split_once("; peak: ").unwrap();
-    (fate.to_owned(), peak.parse().unwrap())
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap())
+            .collect()
+    })
 }
 
 #[test]
 fn no_script_harms_its_process() {
+    let scripts = scripts();
+    let endings = endings(&scripts);
     let mut wrong = Vec::new();
-    for (number, (name, expected, _)) in scripts().iter().enumerate() {
-        let (fate, peak) = fate(number, name);
+    for ending in &endings {
+        let (name, expected, _) = &scripts[ending.number];
+        let fate = &ending.fate;
         // On a busy machine the wall clock may stop any of them first.
         let stopped = fate == "failed limit_time";
         if !stopped && !expected.split('|').any(|expected| fate == expected) {
             wrong.push(format!("{name}: {fate}, not {expected}"));
         }
-        if peak > MOST_KIB {
-            wrong.push(format!("{name}: held {peak} KiB"));
+        if ending.peak_kib > MOST_KIB {
+            wrong.push(format!("{name}: held {} KiB", ending.peak_kib));
         }
     }
+    let slowest = endings.iter().max_by_key(|ending| ending.took_ms).unwrap();
+    let largest = endings.iter().max_by_key(|ending| ending.peak_kib).unwrap();
+    child::report(&format!(
+        "{} hostile scripts; the slowest took {} ms ({}); the most memory held by a process was {} KiB ({})",
+        endings.len(),
+        slowest.took_ms,
+        scripts[slowest.number].0,
+        largest.peak_kib,
+        scripts[largest.number].0,
+    ));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn there_are_at_least_a_hundred_of_them_and_no_two_are_the_same() {
+    let scripts = scripts();
+    let distinct: HashSet<&str> = scripts.iter().map(|(_, _, script)| &**script).collect();
+    assert_eq!(distinct.len(), scripts.len());
+    let names: HashSet<&str> = scripts.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(names.len(), scripts.len(), "each has a name of its own");
+    assert!(distinct.len() >= 100, "{}", distinct.len());
 }
