@@ -28,12 +28,20 @@ struct Item {
     message: Arc<Message>,
     /// Its outbox row, when the handler's transaction is to settle it.
     row: Option<i64>,
+    redelivered: bool,
 }
 
 impl Batch {
     /// The messages.
     pub fn messages(&self) -> impl Iterator<Item = &Message> {
         self.0.iter().map(|item| &*item.message)
+    }
+
+    /// Those that somebody may have been handling when his process ended: a broker has delivered
+    /// them before, or they were pending when this process started.
+    pub fn suspects(&self) -> impl Iterator<Item = &Message> {
+        let redelivered = self.0.iter().filter(|item| item.redelivered);
+        redelivered.map(|item| &*item.message)
     }
 
     /// How many there are.
@@ -92,6 +100,8 @@ pub trait Handler: Send + Sync {
 pub(crate) struct Delivered {
     pub(crate) message: Result<Arc<Message>, Arc<str>>,
     pub(crate) receipt: Receipt,
+    /// Whether it may have been handled before by a process that has ended.
+    pub(crate) redelivered: bool,
     pub(crate) failures: u32,
     pub(crate) created_at: Timestamp,
 }
@@ -319,6 +329,7 @@ impl<H: Handler> Consumer<H> {
             Some(Item {
                 message: Arc::clone(delivered.message.as_ref().ok()?),
                 row: delivered.receipt.row(),
+                redelivered: delivered.redelivered,
             })
         });
         let batch = Batch(items.collect());

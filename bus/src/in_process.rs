@@ -116,9 +116,14 @@ impl InProcess {
 
     async fn publish(&self, outgoing: Outgoing) {
         let queue = outgoing.queue;
+        let redelivered = self.db.is_inherited(outgoing.id);
         self.counted.published(queue.as_str(), 1);
         // The receiving half lives as long as this bus, so sending waits but does not fail.
-        let _ = self.lane(queue).sender.send(delivered(outgoing)).await;
+        let _ = self
+            .lane(queue)
+            .sender
+            .send(delivered(outgoing, redelivered))
+            .await;
     }
 
     /// Waits for messages and takes at most `most` of them.
@@ -206,13 +211,14 @@ impl InProcess {
     }
 }
 
-fn delivered(outgoing: Outgoing) -> Delivered {
+fn delivered(outgoing: Outgoing, redelivered: bool) -> Delivered {
     Delivered {
         message: match outgoing.payload {
             Payload::Here(message) => message,
             Payload::Wire(_) => Err("it is on its way to a broker".into()),
         },
         receipt: Receipt::Row(outgoing.id),
+        redelivered,
         failures: u32::try_from(outgoing.failures).unwrap_or_default(),
         created_at: outgoing.created_at,
     }

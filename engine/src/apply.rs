@@ -2,6 +2,7 @@
 //! receipts of the messages that led to them.
 
 use crate::plan::{Plan, PlannedRun, Step};
+use crate::quarantine;
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use smarttasks_bus::Batch;
@@ -9,7 +10,7 @@ use smarttasks_model::{
     ChangeId, CommentId, Event, EventData, EventId, Message, RuleId, RunId, RunStatus,
 };
 use smarttasks_rules::Action;
-use smarttasks_store::runs::{self, Run, RunError};
+use smarttasks_store::runs::{self, Ended, Run, RunError};
 use smarttasks_store::{Cause, Db, Error, Result, Tx, comments, state, tasks};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub(crate) async fn apply(db: &Db, plan: Plan, batch: Batch) -> Result<()> {
 
 async fn write(tx: &mut Tx, plan: &Plan, batch: &Batch) -> Result<()> {
     batch.settle(tx);
+    quarantine::settle(tx, batch).await?;
     for notification in &plan.notifications {
         tx.publish(Message::Notification(Box::new(notification.clone())))?;
     }
@@ -44,7 +46,7 @@ pub(crate) async fn perform_all(
     versions: &HashMap<RuleId, i64>,
 ) -> Result<HashSet<RunId>> {
     let existing = runs::existing(tx, runs.iter().map(|planned| planned.run.id)).await?;
-    let mut counts = HashMap::new();
+    let mut ended = Vec::new();
     let mut kept: BTreeMap<RuleId, &PlannedRun> = BTreeMap::new();
     let mut succeeded = HashSet::new();
     for planned in runs {
@@ -58,20 +60,18 @@ pub(crate) async fn perform_all(
         }
         let run = perform(tx, planned).await?;
         told(&run);
-        let (matches, failures) = counts.entry(run.rule_id).or_insert((0, 0));
-        if run.status == RunStatus::Failed {
-            *failures += 1;
-        } else {
-            *matches += 1;
+        if run.status != RunStatus::Failed {
             succeeded.insert(run.id);
             if planned.state.is_some() {
                 kept.insert(run.rule_id, planned);
             }
         }
         runs::record(tx, &run)?;
+        let depth = planned.event.depth;
+        ended.push(Ended { run, depth });
     }
     keep(tx, kept, versions).await?;
-    runs::count(tx, counts).await?;
+    runs::count(tx, &ended).await?;
     Ok(succeeded)
 }
 

@@ -9,8 +9,8 @@ use crate::rule_set::LoadedRule;
 use crate::turns::Turns;
 use serde_json::{Map, Value};
 use smarttasks_bus::HandlerError;
-use smarttasks_model::{RuleId, RunId, WorkspaceId};
-use smarttasks_rules::{Answer, Inputs, Outcome, Pool, Program, Query, ScriptError};
+use smarttasks_model::{EventId, RuleId, RunId, WorkspaceId};
+use smarttasks_rules::{Answer, Inputs, Outcome, Pool, Program, Query};
 use smarttasks_store::state::{self, State};
 use smarttasks_store::{Db, tasks};
 use std::collections::{HashMap, HashSet};
@@ -20,11 +20,11 @@ use tokio::sync::oneshot;
 
 /// How long the evaluations of a batch may take before the next batch has its turn.
 const TURN: Duration = Duration::from_millis(500);
-/// Most queries of one evaluation.
-const QUERIES: usize = 100;
 
 /// An evaluation to be made.
 pub(crate) struct Job {
+    /// What tells the message that it belongs to from others.
+    pub(crate) message: EventId,
     pub(crate) rule: Arc<LoadedRule>,
     pub(crate) program: Arc<Program>,
     pub(crate) inputs: Inputs,
@@ -37,6 +37,11 @@ impl Job {
 
     fn rule_id(&self) -> RuleId {
         self.rule.facts.id
+    }
+
+    /// Its rule and its message.
+    pub(crate) fn key(&self) -> (RuleId, EventId) {
+        (self.rule_id(), self.message)
     }
 
     /// Whether it has been evaluated as far as a question; then it is brought to its end.
@@ -72,6 +77,28 @@ pub(crate) struct Evaluated {
     pub(crate) done: Vec<Done>,
     /// The versions of what the rules kept, as it was read.
     pub(crate) versions: HashMap<RuleId, i64>,
+}
+
+impl Evaluated {
+    pub(crate) fn put(&mut self, place: usize, what: Done) {
+        if let Some(done) = self.done.get_mut(place) {
+            *done = what;
+        }
+    }
+
+    /// Puts what became of some of the jobs into their places.
+    pub(crate) fn take_in(&mut self, places: &[usize], told: Self) {
+        for (place, what) in places.iter().zip(told.done) {
+            self.put(*place, what);
+        }
+        self.versions.extend(told.versions);
+    }
+
+    pub(crate) fn pass_over(&mut self, places: &[usize]) {
+        for place in places {
+            self.put(*place, Done::PassedOver);
+        }
+    }
 }
 
 /// Evaluates on a pool.
@@ -338,14 +365,11 @@ impl Taken {
         let mut outcome = job.program.evaluate(job.inputs.clone());
         used.charge(job.workspace(), outcome.duration);
         if let Some(query) = outcome.need.take() {
-            if job.inputs.answers.len() < QUERIES {
-                if job.program.uses_state() {
-                    waiting.insert(job.rule_id());
-                }
-                self.asking.push((number, job, query));
-                return;
+            if job.program.uses_state() {
+                waiting.insert(job.rule_id());
             }
-            outcome.error = Some(too_many_queries());
+            self.asking.push((number, job, query));
+            return;
         }
         measure(&outcome);
         let done = match self.rules.note(&job, &outcome) {
@@ -353,18 +377,6 @@ impl Taken {
             false => Done::Nothing,
         };
         self.done.push((number, done));
-    }
-}
-
-fn too_many_queries() -> ScriptError {
-    ScriptError {
-        code: "limit_queries".to_owned(),
-        message: format!(
-            "the script asked more than {QUERIES} questions about the workspace; ask for many tasks \
-             at once with tasks(#{{…}}) and look through them"
-        ),
-        line: None,
-        column: None,
     }
 }
 

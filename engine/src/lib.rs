@@ -9,6 +9,7 @@ mod apply;
 mod evaluate;
 mod matching;
 mod plan;
+mod quarantine;
 mod rule_set;
 mod sweep;
 mod turns;
@@ -58,7 +59,7 @@ impl Engine {
     }
 
     /// What these events lead to, as rules and tasks are now.
-    async fn plan(&self, events: &[Arc<Event>]) -> Result<Plan, HandlerError> {
+    async fn plan(&self, batch: &Batch, events: &[Arc<Event>]) -> Result<Plan, HandlerError> {
         let rule_sets = self
             .rule_sets
             .of(events.iter().map(|event| event.workspace_id))
@@ -77,7 +78,7 @@ impl Engine {
             at_least: 1,
             give_up_after: None,
         };
-        let evaluated = self.evaluator.evaluate(jobs, terms).await?;
+        let evaluated = quarantine::evaluate(self, batch, jobs, terms).await?;
         planned.add_evaluated(started, evaluated, max_depth);
         Ok(planned)
     }
@@ -109,7 +110,7 @@ impl Handler for Engine {
             })
             .collect();
         for _ in 0..PATIENCE {
-            let planned = self.plan(&events).await?;
+            let planned = self.plan(&batch, &events).await?;
             match apply::apply(&self.db, planned, batch.clone()).await {
                 Err(Error::Overtaken) => {}
                 done => return Ok(done?),

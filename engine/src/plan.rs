@@ -100,6 +100,7 @@ impl Context {
                 Err(error) => plan.fail(&run, error.clone(), Vec::new(), 0),
                 Ok(program) => {
                     jobs.push(Job {
+                        message: run.event.id,
                         program: Arc::clone(program),
                         rule: Arc::clone(&run.rule),
                         inputs: run.inputs(task),

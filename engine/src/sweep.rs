@@ -14,7 +14,7 @@ use crate::evaluate::{Done, Job, Terms};
 use crate::matching::{Change, change};
 use crate::plan::{PlannedRun, Started};
 use crate::rule_set::{LoadedRule, RuleSet};
-use crate::{Engine, PATIENCE};
+use crate::{Engine, PATIENCE, quarantine};
 use serde_json::{Map, json};
 use smarttasks_bus::{Batch, Handler, HandlerError};
 use smarttasks_model::{
@@ -54,7 +54,7 @@ impl Handler for Sweeper {
             let Some(Message::Sweep(range)) = batch.messages().next() else {
                 break;
             };
-            let looked = self.engine.look(range).await?;
+            let looked = self.engine.look(range, &batch).await?;
             match write(&self.engine.db, looked, batch.clone()).await {
                 Err(Error::Overtaken) => {}
                 done => return Ok(done?),
@@ -96,7 +96,7 @@ enum Seen {
 }
 
 impl Engine {
-    async fn look(&self, range: &SweepRange) -> Result<Looked, HandlerError> {
+    async fn look(&self, range: &SweepRange, batch: &Batch) -> Result<Looked, HandlerError> {
         if !sweeps::is_pending(&self.db, range).await? {
             return Ok(Looked::Before);
         }
@@ -116,7 +116,7 @@ impl Engine {
         if let Some(rule_set) = rule_sets.get(&range.workspace_id) {
             page.rules = self.rules_of(range, rule_set, now).await?;
             if !page.rules.is_empty() {
-                self.look_at(&mut page, rule_set, now).await?;
+                self.look_at(&mut page, rule_set, batch, now).await?;
             }
         }
         Ok(Looked::Page(Box::new(page)))
@@ -148,6 +148,7 @@ impl Engine {
         &self,
         page: &mut Page,
         rule_set: &Arc<RuleSet>,
+        batch: &Batch,
         now: Timestamp,
     ) -> Result<(), HandlerError> {
         let tasks = sweeps::page(&self.db, &page.range, PAGE).await?;
@@ -166,7 +167,7 @@ impl Engine {
             at_least: page.rules.len(),
             give_up_after: Some(FAILURES),
         };
-        let evaluated = self.evaluator.evaluate(jobs, terms).await?;
+        let evaluated = quarantine::evaluate(self, batch, jobs, terms).await?;
         page.versions = evaluated.versions;
         let left = evaluated
             .done
@@ -217,6 +218,11 @@ impl Engine {
     }
 }
 
+/// What tells the message of a range from others.
+pub(crate) fn message_id(range: &SweepRange) -> EventId {
+    EventId::derived(range.scheduled_at, &[range.key().as_bytes()])
+}
+
 /// Each task for each rule.
 fn jobs(
     page: &mut Page,
@@ -236,11 +242,13 @@ fn jobs(
             }
         }
     }
+    let message = message_id(&page.range);
     let (mut jobs, mut started) = (Vec::new(), Vec::new());
     for task in tasks {
         for (rule, program, event) in &rules {
             let run = Started::of(event, rule, rule_set, Some(task.id), now);
             jobs.push(Job {
+                message,
                 rule: Arc::clone(rule),
                 program: Arc::clone(program),
                 inputs: run.inputs(Some(Arc::clone(task))),
@@ -355,6 +363,7 @@ async fn write(db: &Db, looked: Looked, batch: Batch) -> Result<()> {
         let (looked, batch) = (Arc::clone(&looked), batch.clone());
         Box::pin(async move {
             batch.settle(tx);
+            quarantine::settle(tx, &batch).await?;
             match &*looked {
                 Looked::Before => Ok(()),
                 Looked::PutOff(range, until) => {

@@ -10,6 +10,7 @@ crate::migration! {
             .col(uuid("workspace_id"))
             .col(text("name"))
             .col(boolean("enabled"))
+            .col(text_null("disabled_reason"))
             .col(text("spec"))
             .col(text_null("due_offsets"))
             .col(big_integer("version"))
@@ -22,7 +23,9 @@ crate::migration! {
             .col(big_integer("version"))
             .col(uuid("workspace_id"))
             .col(text("spec"))
-            .col(uuid("author_id"))
+            .col(text("changes"))
+            .col(text_null("note"))
+            .col(uuid_null("author_id"))
             .col(big_integer("created_at"))
             .primary_key(Index::create().col("rule_id").col("version")),
         Table::create()
@@ -30,6 +33,7 @@ crate::migration! {
             .col(pk_uuid("rule_id"))
             .col(big_integer("matches"))
             .col(big_integer("failures"))
+            .col(big_integer("failures_in_row"))
             .col(big_integer_null("last_run_at")),
         Table::create()
             .table("runs")
@@ -49,6 +53,15 @@ crate::migration! {
             .col(big_integer_null("finished_at"))
             .col(big_integer("duration_us"))
             .col(big_integer_null("resumes_at")),
+        Table::create()
+            .table("evaluations")
+            .col(uuid("run_id"))
+            .col(uuid("event_id"))
+            .col(uuid("rule_id"))
+            .col(integer("starts"))
+            .col(uuid("process"))
+            .col(big_integer("started_at"))
+            .primary_key(Index::create().col("run_id").col("event_id")),
     ],
     indexes: [
         "CREATE UNIQUE INDEX rules_by_name ON rules (workspace_id, name)",
@@ -58,5 +71,8 @@ crate::migration! {
         "CREATE INDEX runs_by_rule ON runs (rule_id, id)",
         "CREATE INDEX runs_by_task ON runs (task_id, id)",
         "CREATE INDEX runs_by_end ON runs (finished_at)",
+        "CREATE INDEX evaluations_by_event ON evaluations (event_id)",
+        "CREATE INDEX evaluations_by_rule ON evaluations (rule_id)",
+        "CREATE INDEX evaluations_by_age ON evaluations (started_at)",
     ],
 }

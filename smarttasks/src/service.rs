@@ -171,7 +171,7 @@ impl Service {
             let depth = u8::try_from(config.rules.event_depth.get()).unwrap_or(u8::MAX);
             let settings = smarttasks_engine::Settings {
                 max_depth: depth,
-                workspace_budget: None,
+                workspace_budget: config.rules.workspace_budget.per_minute(),
             };
             let engine = Engine::new(service.db.clone(), pool, settings);
             service.spawn_engine(Arc::new(engine));
@@ -329,6 +329,7 @@ pub fn limits(config: &Config) -> Limits {
         source_bytes: rules.script_bytes.bytes(),
         log_bytes: rules.log_bytes.bytes(),
         cron_interval: rules.min_cron_interval,
+        ..Limits::default()
     }
 }
 

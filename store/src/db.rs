@@ -308,6 +308,12 @@ impl Db {
         Ok(())
     }
 
+    /// Whether an earlier process wrote this row of the outbox, and left it pending. On a server,
+    /// where processes come and go, the broker knows.
+    pub fn is_inherited(&self, row: i64) -> bool {
+        self.shared.outbox_ids.are_after(row)
+    }
+
     /// Counts commits; changes with each.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.shared.commits.subscribe()

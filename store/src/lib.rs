@@ -26,6 +26,7 @@ pub mod instances;
 pub mod keys;
 pub mod matches;
 pub mod outbox;
+pub mod quarantine;
 pub mod retention;
 pub mod rules;
 pub mod runs;

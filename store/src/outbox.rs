@@ -185,6 +185,8 @@ impl Published {
 
 /// The ids of the next messages of this process.
 pub(crate) struct OutboxIds {
+    /// Rows before it are an earlier process's, where one process after the other uses the table.
+    first: i64,
     /// The ids left, and whether the database has more; the embedded database is this process's.
     left: Mutex<(Range<i64>, bool)>,
 }
@@ -193,6 +195,7 @@ impl OutboxIds {
     /// All from here on.
     pub(crate) fn from(first: i64) -> Self {
         Self {
+            first,
             left: Mutex::new((first..i64::MAX, false)),
         }
     }
@@ -200,8 +203,13 @@ impl OutboxIds {
     /// Those that the server gives, in blocks.
     pub(crate) fn blocks() -> Self {
         Self {
+            first: 0,
             left: Mutex::new((0..0, true)),
         }
+    }
+
+    pub(crate) fn are_after(&self, id: i64) -> bool {
+        id < self.first
     }
 
     pub(crate) async fn take(

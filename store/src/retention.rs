@@ -1,6 +1,8 @@
 //! Removes rows past their retention, a bounded number at a time.
 
-use crate::entity::{attempts, dead_letters, deliveries, events, idempotency_keys, runs, sessions};
+use crate::entity::{
+    attempts, dead_letters, deliveries, evaluations, events, idempotency_keys, runs, sessions,
+};
 use crate::{Result, Tx, idempotency};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use smarttasks_model::Timestamp;
@@ -10,7 +12,7 @@ use uuid::Uuid;
 /// How long what is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// Events, and dead letters.
+    /// Events, dead letters, and marks of evaluations whose message never came again.
     pub events: Duration,
     /// Runs that have ended.
     pub runs: Duration,
@@ -31,6 +33,7 @@ pub async fn sweep(tx: &mut Tx, retention: &Retention) -> Result<bool> {
     let runs_gone = sweep_runs(tx, now - retention.runs).await?;
     let deliveries_gone = sweep_deliveries(tx, now - retention.deliveries).await?;
     let letters_gone = sweep_dead_letters(tx, now - retention.events).await?;
+    let marks_gone = sweep_evaluations(tx, now - retention.events).await?;
     let keys_gone = sweep_keys(tx, now - idempotency::KEPT).await?;
     let sessions_gone = sweep_sessions(tx, now).await?;
     let gone = [
@@ -38,6 +41,7 @@ pub async fn sweep(tx: &mut Tx, retention: &Retention) -> Result<bool> {
         runs_gone,
         deliveries_gone,
         letters_gone,
+        marks_gone,
         keys_gone,
         sessions_gone,
     ];
@@ -107,6 +111,23 @@ async fn sweep_dead_letters(tx: &mut Tx, before: Timestamp) -> Result<u64> {
         .await?;
     let gone = dead_letters::Entity::delete_many()
         .filter(dead_letters::Column::Id.is_in(ids))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(gone.rows_affected)
+}
+
+async fn sweep_evaluations(tx: &mut Tx, before: Timestamp) -> Result<u64> {
+    let ids: Vec<Uuid> = evaluations::Entity::find()
+        .select_only()
+        .column(evaluations::Column::RunId)
+        .filter(evaluations::Column::StartedAt.lt(before.unix_millis()))
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    let gone = evaluations::Entity::delete_many()
+        .filter(evaluations::Column::RunId.is_in(ids))
+        .filter(evaluations::Column::StartedAt.lt(before.unix_millis()))
         .exec(tx.write_conn())
         .await?;
     Ok(gone.rows_affected)

@@ -1,11 +1,20 @@
 //! Rules, their versions and the timers that their triggers ask for.
 
+mod disable;
+mod versions;
+
+pub use disable::{Disabling, disable};
+pub use versions::{Version, version, versions};
+
 use crate::db::at;
 use crate::entity::{rule_stats, rule_versions, rules, tasks as task_rows};
-use crate::page::{self, Listed, Page, Position, SortKey};
+use crate::page::{self, Listed, Page};
 use crate::users::expect_version;
 use crate::workspaces::{self, bump_rules};
-use crate::{Conflict, Db, Due, Error, Result, Timer, Tx, matches, state, sweeps, tasks};
+use crate::{
+    Conflict, Db, Due, Error, Result, Timer, Tx, matches, quarantine, state, sweeps, tasks,
+};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order,
     QueryFilter, QueryOrder, QuerySelect,
@@ -15,6 +24,7 @@ use smarttasks_model::{
     UserId, WorkspaceId,
 };
 use std::collections::HashMap;
+use versions::Origin;
 
 /// A rule as it is kept.
 #[derive(Clone, Debug)]
@@ -25,9 +35,11 @@ pub struct Rule {
     pub workspace_id: WorkspaceId,
     /// What its author wrote.
     pub spec: RuleSpec,
+    /// Why the system disabled it.
+    pub disabled_reason: Option<String>,
     /// Counts the edits, from 1.
     pub version: i64,
-    /// Who wrote this version.
+    /// Who wrote it last: its owner. The system, which may have disabled it since, owns nothing.
     pub author_id: UserId,
     /// When it was made.
     pub created_at: Timestamp,
@@ -42,6 +54,9 @@ pub struct Stats {
     pub matches: i64,
     /// Runs that failed.
     pub failures: i64,
+    /// How many of them stand in a row: since the last run that acted, and in this version. An
+    /// evaluation that did not match leaves no run, and so does not interrupt them.
+    pub failures_in_row: i64,
     /// When it last acted or failed.
     pub last_run_at: Option<Timestamp>,
 }
@@ -91,18 +106,20 @@ pub(crate) fn insert(
         id: new.id,
         workspace_id: workspace,
         spec: new.spec.clone(),
+        disabled_reason: None,
         version: 1,
         author_id: author,
         created_at: now,
         updated_at: now,
     };
     tx.insert::<rules::Entity>(row(&rule)?.into_active_model());
-    insert_version(tx, &rule)?;
+    versions::insert(tx, &rule, Origin::person(&rule, None))?;
     schedule_occurrences(tx, workspace, &new);
     Ok(rule)
 }
 
-/// Stores a new version of a rule; runs of earlier versions go on as they began.
+/// Stores a new version of a rule; runs of earlier versions go on as they began. What was counted
+/// against the version before does not count against this one.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Changed`] when its version is none of `expected`;
@@ -114,6 +131,32 @@ pub async fn update(
     new: NewRule,
     expected: Option<&[i64]>,
 ) -> Result<Rule> {
+    replace(tx, workspace, author, new, expected, None).await
+}
+
+/// The same with what the rule was in the version `to`.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Conflict::NameTaken`].
+pub async fn roll_back(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    author: UserId,
+    new: NewRule,
+    to: i64,
+) -> Result<Rule> {
+    let note = format!("rolled back to version {to}");
+    replace(tx, workspace, author, new, None, Some(note)).await
+}
+
+async fn replace(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    author: UserId,
+    new: NewRule,
+    expected: Option<&[i64]>,
+    note: Option<String>,
+) -> Result<Rule> {
     // A deadline that is set at the same time must not miss this rule's offsets.
     tx.alone()?;
     workspaces::lock(tx, workspace).await?;
@@ -122,19 +165,19 @@ pub async fn update(
         .ok_or(Error::NotFound("rule"))?;
     expect_version(before.version, expected)?;
     expect_free_name(tx, workspace, new.id, &new.spec.name).await?;
-    let now = tx.now();
     let rule = Rule {
         spec: new.spec.clone(),
+        disabled_reason: before.disabled_reason.clone().filter(|_| !new.spec.enabled),
         version: before.version + 1,
         author_id: author,
-        updated_at: now,
+        updated_at: tx.now(),
         ..before
     };
-    let active = row(&rule)?.into_active_model().reset_all();
-    rules::Entity::update(active)
-        .exec_without_returning(tx.write_conn())
-        .await?;
-    insert_version(tx, &rule)?;
+    save(tx, &rule).await?;
+    let mut origin = Origin::person(&rule, Some(&before.spec));
+    origin.note = note;
+    versions::insert(tx, &rule, origin)?;
+    count_anew(tx, rule.id).await?;
     schedule(tx, workspace, &new).await?;
     if !sweeps_tasks(&new.spec) {
         matches::forget_rule(tx, new.id).await?;
@@ -142,6 +185,24 @@ pub async fn update(
     note_existing(tx, workspace, &new)?;
     bump_rules(tx, workspace).await?;
     Ok(rule)
+}
+
+/// Writes a rule that is there.
+async fn save(tx: &mut Tx, rule: &Rule) -> Result<()> {
+    rules::Entity::update(row(rule)?.into_active_model().reset_all())
+        .exec_without_returning(tx.write_conn())
+        .await?;
+    Ok(())
+}
+
+/// Forgets what was counted against a rule.
+async fn count_anew(tx: &mut Tx, id: RuleId) -> Result<()> {
+    rule_stats::Entity::update_many()
+        .col_expr(rule_stats::Column::FailuresInRow, Expr::value(0_i64))
+        .filter(rule_stats::Column::RuleId.eq(id.0))
+        .exec(tx.write_conn())
+        .await?;
+    quarantine::forget_rule(tx, id).await
 }
 
 /// Moves a rule's timers to other instants, because its workspace's time zone has changed; one
@@ -216,6 +277,7 @@ pub async fn delete(
     tx.unschedule_rule(id);
     matches::forget_rule(tx, id).await?;
     state::forget(tx, id).await?;
+    quarantine::forget_rule(tx, id).await?;
     let conn = tx.write_conn();
     rules::Entity::delete_by_id(id.0).exec(conn).await?;
     rule_stats::Entity::delete_by_id(id.0).exec(conn).await?;
@@ -318,64 +380,6 @@ pub async fn enabled(
         .collect()
 }
 
-/// The versions of a rule, newest first.
-///
-/// # Errors
-/// [`Error::NotFound`].
-pub async fn versions(
-    db: &Db,
-    workspace: WorkspaceId,
-    id: RuleId,
-    page: &Page,
-) -> Result<Listed<Rule>> {
-    let rule = get(db, workspace, id).await?;
-    let mut query = rule_versions::Entity::find().filter(rule_versions::Column::RuleId.eq(id.0));
-    if let Some(SortKey::Number(version)) = page
-        .after
-        .as_ref()
-        .and_then(|position| position.key.as_ref())
-    {
-        query = query.filter(rule_versions::Column::Version.lt(*version));
-    }
-    let rows = query
-        .order_by_desc(rule_versions::Column::Version)
-        .limit(page.limit + 1)
-        .all(db.reader())
-        .await?;
-    let position = |row: &rule_versions::Model| Position {
-        key: Some(SortKey::Number(row.version)),
-        id: row.rule_id,
-    };
-    page.cut(rows, position, |row| rule.as_it_was(row))
-}
-
-/// A rule as it was in one version.
-///
-/// # Errors
-/// [`Error::NotFound`] when there is no such rule, or it never had this version.
-pub async fn version(db: &Db, workspace: WorkspaceId, id: RuleId, version: i64) -> Result<Rule> {
-    let rule = get(db, workspace, id).await?;
-    rule_versions::Entity::find_by_id((id.0, version))
-        .one(db.reader())
-        .await?
-        .map(|row| rule.as_it_was(row))
-        .ok_or(Error::NotFound("version of this rule"))?
-}
-
-impl Rule {
-    fn as_it_was(&self, row: rule_versions::Model) -> Result<Self> {
-        Ok(Self {
-            id: self.id,
-            workspace_id: self.workspace_id,
-            spec: spec(&row.spec)?,
-            version: row.version,
-            author_id: UserId(row.author_id),
-            created_at: self.created_at,
-            updated_at: at(row.created_at),
-        })
-    }
-}
-
 /// How often these rules matched and failed; rules that never did are absent.
 ///
 /// # Errors
@@ -384,9 +388,25 @@ pub async fn stats(
     db: &Db,
     ids: impl IntoIterator<Item = RuleId>,
 ) -> Result<HashMap<RuleId, Stats>> {
+    read_stats(db.reader(), ids).await
+}
+
+/// The same for one, inside a transaction.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn stats_in(tx: &Tx, id: RuleId) -> Result<Stats> {
+    let mut stats = read_stats(tx.conn(), [id]).await?;
+    Ok(stats.remove(&id).unwrap_or_default())
+}
+
+async fn read_stats(
+    conn: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = RuleId>,
+) -> Result<HashMap<RuleId, Stats>> {
     let rows = rule_stats::Entity::find()
         .filter(rule_stats::Column::RuleId.is_in(ids.into_iter().map(|id| id.0)))
-        .all(db.reader())
+        .all(conn)
         .await?;
     Ok(rows
         .into_iter()
@@ -394,6 +414,7 @@ pub async fn stats(
             let stats = Stats {
                 matches: row.matches,
                 failures: row.failures,
+                failures_in_row: row.failures_in_row,
                 last_run_at: row.last_run_at.map(at),
             };
             (RuleId(row.rule_id), stats)
@@ -504,19 +525,6 @@ async fn expect_free_name(tx: &Tx, workspace: WorkspaceId, id: RuleId, name: &st
     }
 }
 
-fn insert_version(tx: &mut Tx, rule: &Rule) -> Result<()> {
-    let version = rule_versions::Model {
-        rule_id: rule.id.0,
-        version: rule.version,
-        workspace_id: rule.workspace_id.0,
-        spec: json(&rule.spec)?,
-        author_id: rule.author_id.0,
-        created_at: rule.updated_at.unix_millis(),
-    };
-    tx.insert::<rule_versions::Entity>(version.into_active_model());
-    Ok(())
-}
-
 fn row(rule: &Rule) -> Result<rules::Model> {
     let offsets = offsets_of(&rule.spec);
     let offsets = (!offsets.is_empty()).then(|| json(&offsets)).transpose()?;
@@ -525,6 +533,7 @@ fn row(rule: &Rule) -> Result<rules::Model> {
         workspace_id: rule.workspace_id.0,
         name: rule.spec.name.clone(),
         enabled: rule.spec.enabled,
+        disabled_reason: rule.disabled_reason.clone(),
         spec: json(&rule.spec)?,
         due_offsets: offsets,
         version: rule.version,
@@ -549,6 +558,7 @@ impl TryFrom<rules::Model> for Rule {
             id: RuleId(row.id),
             workspace_id: WorkspaceId(row.workspace_id),
             spec: spec(&row.spec)?,
+            disabled_reason: row.disabled_reason,
             version: row.version,
             author_id: UserId(row.author_id),
             created_at: at(row.created_at),

@@ -3,6 +3,7 @@
 use crate::db::at;
 use crate::entity::{rule_stats, runs};
 use crate::page::{self, Listed, Page};
+use crate::rules::{self, Disabling};
 use crate::{Db, Error, Result, Tx};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
@@ -15,6 +16,11 @@ use smarttasks_model::{
     EventId, RuleId, RunId, RunStatus, TaskId, Timestamp, TraceParent, WorkspaceId,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// So many failing runs in a row disable their rule.
+pub const FAILURES_IN_ROW: i64 = 10;
+/// Characters of an error that its rule's owner is told.
+const TOLD: usize = 300;
 
 /// An evaluation that acted or failed.
 #[derive(Clone, Debug)]
@@ -51,6 +57,15 @@ pub struct Run {
     pub duration_us: i64,
     /// When a suspended run goes on.
     pub resumes_at: Option<Timestamp>,
+}
+
+/// A run that has been recorded.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The run.
+    pub run: Run,
+    /// How many rules stand between a person or the clock and the event that started it.
+    pub depth: u8,
 }
 
 /// One thing that a script asked for.
@@ -145,25 +160,83 @@ pub fn record(tx: &mut Tx, run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// Counts runs for their rules: matches and failures.
+/// Counts the runs that a transaction has recorded, in their order, for their rules: matches,
+/// failures, and failures in a row. A rule with [`FAILURES_IN_ROW`] of them is disabled.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn count(tx: &mut Tx, counts: HashMap<RuleId, (i64, i64)>) -> Result<()> {
-    if counts.is_empty() {
+pub async fn count(tx: &mut Tx, ended: &[Ended]) -> Result<()> {
+    // In order, so that two engines do not lock each other out.
+    let mut of_rules: BTreeMap<RuleId, Vec<&Ended>> = BTreeMap::new();
+    for one in ended {
+        of_rules.entry(one.run.rule_id).or_default().push(one);
+    }
+    // Failures before the first match continue those of earlier transactions.
+    let (mut continuing, mut anew) = (BTreeMap::new(), BTreeMap::new());
+    for (rule, runs) in &of_rules {
+        let first_match = runs.iter().position(|one| !one.failed());
+        let (failures, rest) = runs.split_at(first_match.unwrap_or(runs.len()));
+        continuing.insert(*rule, Tally::of(failures));
+        anew.insert(*rule, Tally::of(rest));
+    }
+    continuing.retain(|_, tally| !tally.is_empty());
+    anew.retain(|_, tally| !tally.is_empty());
+    add(tx, &continuing).await?;
+    let standing = failures_in_row(tx, continuing.keys().copied()).await?;
+    add(tx, &anew).await?;
+    for (rule, runs) in of_rules {
+        let added = continuing.get(&rule).map_or(0, |tally| tally.in_row);
+        let before = standing.get(&rule).map_or(0, |standing| standing - added);
+        if let Some(last) = last_straw(before, &runs) {
+            rules::disable(tx, &last.disabling()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What some runs of one rule add up to.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    matches: i64,
+    failures: i64,
+    /// Failures since the last match.
+    in_row: i64,
+}
+
+impl Tally {
+    fn of(runs: &[&Ended]) -> Self {
+        runs.iter()
+            .fold(Self::default(), |tally, one| match one.failed() {
+                true => Self {
+                    failures: tally.failures + 1,
+                    in_row: tally.in_row + 1,
+                    ..tally
+                },
+                false => Self {
+                    matches: tally.matches + 1,
+                    in_row: 0,
+                    ..tally
+                },
+            })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.matches + self.failures == 0
+    }
+}
+
+async fn add(tx: &mut Tx, tallies: &BTreeMap<RuleId, Tally>) -> Result<()> {
+    if tallies.is_empty() {
         return Ok(());
     }
     let now = tx.now().unix_millis();
-    // In order, so that two engines do not lock each other out.
-    let counts: BTreeMap<RuleId, (i64, i64)> = counts.into_iter().collect();
-    let rows = counts
-        .into_iter()
-        .map(|(rule, (matches, failures))| rule_stats::ActiveModel {
-            rule_id: Set(rule.0),
-            matches: Set(matches),
-            failures: Set(failures),
-            last_run_at: Set(Some(now)),
-        });
+    let rows = tallies.iter().map(|(rule, tally)| rule_stats::ActiveModel {
+        rule_id: Set(rule.0),
+        matches: Set(tally.matches),
+        failures: Set(tally.failures),
+        failures_in_row: Set(tally.in_row),
+        last_run_at: Set(Some(now)),
+    });
     let add = OnConflict::column(rule_stats::Column::RuleId)
         .value(
             rule_stats::Column::Matches,
@@ -173,6 +246,13 @@ pub async fn count(tx: &mut Tx, counts: HashMap<RuleId, (i64, i64)>) -> Result<(
             rule_stats::Column::Failures,
             Expr::cust("rule_stats.failures + excluded.failures"),
         )
+        .value(
+            rule_stats::Column::FailuresInRow,
+            Expr::cust(
+                "CASE WHEN excluded.matches > 0 THEN excluded.failures_in_row \
+                 ELSE rule_stats.failures_in_row + excluded.failures_in_row END",
+            ),
+        )
         .update_column(rule_stats::Column::LastRunAt)
         .to_owned();
     rule_stats::Entity::insert_many(rows)
@@ -180,6 +260,72 @@ pub async fn count(tx: &mut Tx, counts: HashMap<RuleId, (i64, i64)>) -> Result<(
         .exec_without_returning(tx.write_conn())
         .await?;
     Ok(())
+}
+
+/// How many failures stand in a row, of rules whose rows this transaction has written.
+async fn failures_in_row(
+    tx: &Tx,
+    rules: impl Iterator<Item = RuleId>,
+) -> Result<HashMap<RuleId, i64>> {
+    let ids: Vec<_> = rules.map(|id| id.0).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(uuid::Uuid, i64)> = rule_stats::Entity::find()
+        .select_only()
+        .columns([
+            rule_stats::Column::RuleId,
+            rule_stats::Column::FailuresInRow,
+        ])
+        .filter(rule_stats::Column::RuleId.is_in(ids))
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    Ok(rows.into_iter().map(|(id, n)| (RuleId(id), n)).collect())
+}
+
+/// The run with which a rule, after `before` failures in a row, has had too many.
+fn last_straw<'a>(before: i64, runs: &[&'a Ended]) -> Option<&'a Ended> {
+    let mut in_row = before;
+    runs.iter().copied().find(|one| {
+        in_row = if one.failed() { in_row + 1 } else { 0 };
+        in_row == FAILURES_IN_ROW
+    })
+}
+
+impl Ended {
+    fn failed(&self) -> bool {
+        self.run.status == RunStatus::Failed
+    }
+
+    fn disabling(&self) -> Disabling {
+        let error = self.run.error.as_ref();
+        let told = error.map_or_else(|| "no error".to_owned(), RunError::told);
+        Disabling {
+            workspace_id: self.run.workspace_id,
+            rule_id: self.run.rule_id,
+            reason: format!("{FAILURES_IN_ROW} failures in a row, the last one: {told}"),
+            error: self.run.error.clone(),
+            run_id: Some(self.run.id),
+            depth: self.depth,
+            traceparent: self.run.traceparent,
+        }
+    }
+}
+
+impl RunError {
+    /// In one line, with its place; a script may throw a long text.
+    fn told(&self) -> String {
+        let mut told: String = self.message.chars().take(TOLD).collect();
+        if told.len() < self.message.len() {
+            told.push('…');
+        }
+        match (self.line, self.column) {
+            (Some(line), Some(column)) => format!("{told} (line {line}, column {column})"),
+            (Some(line), None) => format!("{told} (line {line})"),
+            _ => told,
+        }
+    }
 }
 
 /// A run of this workspace.

@@ -166,6 +166,13 @@ pub async fn get(db: &Db, id: UserId) -> Result<Account> {
         .try_into()
 }
 
+/// The user of this id, inside a transaction.
+pub(crate) async fn find_in(tx: &Tx, id: UserId) -> Result<Option<User>> {
+    let row = users::Entity::find_by_id(id.0).one(tx.conn()).await?;
+    row.map(|row| Account::try_from(row).map(|account| account.user))
+        .transpose()
+}
+
 /// Changes an account; a new password ends every session of it.
 ///
 /// # Errors

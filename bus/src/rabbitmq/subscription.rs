@@ -46,6 +46,7 @@ impl Envelope {
                 .read(&self.delivery.data)
                 .map(Arc::new)
                 .map_err(|error| error.to_string().into()),
+            redelivered: self.delivery.redelivered,
             receipt: Receipt::Envelope(Box::new(self)),
             failures: 0,
             created_at: Timestamp::from_unix_millis(millis),

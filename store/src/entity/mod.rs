@@ -6,6 +6,7 @@ pub(crate) mod comments;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
 pub(crate) mod endpoints;
+pub(crate) mod evaluations;
 pub(crate) mod events;
 pub(crate) mod idempotency_keys;
 pub(crate) mod instances;

@@ -9,6 +9,7 @@ pub struct Model {
     pub rule_id: Uuid,
     pub matches: i64,
     pub failures: i64,
+    pub failures_in_row: i64,
     pub last_run_at: Option<i64>,
 }
 

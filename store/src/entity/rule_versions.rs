@@ -1,4 +1,5 @@
-//! A rule as it was.
+//! A rule as it was; `changes` is a JSON list of the fields that differ from the version before, and
+//! a version without an author is the system's.
 
 use sea_orm::entity::prelude::*;
 
@@ -11,7 +12,9 @@ pub struct Model {
     pub version: i64,
     pub workspace_id: Uuid,
     pub spec: String,
-    pub author_id: Uuid,
+    pub changes: String,
+    pub note: Option<String>,
+    pub author_id: Option<Uuid>,
     pub created_at: i64,
 }
 

@@ -10,6 +10,7 @@ pub struct Model {
     pub workspace_id: Uuid,
     pub name: String,
     pub enabled: bool,
+    pub disabled_reason: Option<String>,
     pub spec: String,
     pub due_offsets: Option<String>,
     pub version: i64,

@@ -88,6 +88,7 @@ async fn every_entity_can_be_selected_from_on_a_fresh_database() {
         dead_letters,
         deliveries,
         endpoints,
+        evaluations,
         events,
         idempotency_keys,
         instances,

@@ -3,7 +3,6 @@
 use super::super::schedules::workspace_zone;
 use super::super::tasks::OnlyWorkspace;
 use super::check::checked;
-use super::stats_of;
 use super::view::{RuleSchema, RuleView, TriggerSchema};
 use crate::answer::Answer;
 use crate::app::App;
@@ -15,8 +14,10 @@ use crate::problem::ApiError;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use smarttasks_model::{RuleId, RuleSpec, Timestamp, UserId};
-use smarttasks_store::rules::{self, Rule};
+use smarttasks_model::{RuleId, RuleSpec, Timestamp, User, UserId};
+use smarttasks_store::rules::{self, Version};
+use smarttasks_store::{Listed, users};
+use std::collections::{HashMap, HashSet};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -31,20 +32,38 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 struct VersionView {
     rule_id: RuleId,
     version: i64,
-    author_id: UserId,
+    author: Option<AuthorView>,
     created_at: Timestamp,
+    note: Option<String>,
+    changes: Vec<String>,
     #[serde(flatten)]
     spec: RuleSpec,
 }
 
-impl From<Rule> for VersionView {
-    fn from(rule: Rule) -> Self {
+/// A person.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Author)]
+struct AuthorView {
+    #[schema(value_type = Uuid)]
+    id: UserId,
+    /// What they are called now.
+    name: String,
+}
+
+impl VersionView {
+    fn of(version: Version, people: &HashMap<UserId, User>) -> Self {
+        let author = version.author_id.and_then(|id| people.get(&id));
         Self {
-            rule_id: rule.id,
-            version: rule.version,
-            author_id: rule.author_id,
-            created_at: rule.updated_at,
-            spec: rule.spec,
+            rule_id: version.rule_id,
+            version: version.version,
+            author: author.map(|author| AuthorView {
+                id: author.id,
+                name: author.name.clone(),
+            }),
+            created_at: version.created_at,
+            note: version.note,
+            changes: version.changes,
+            spec: version.spec,
         }
     }
 }
@@ -56,11 +75,17 @@ impl From<Rule> for VersionView {
 struct VersionSchema {
     rule_id: Uuid,
     version: i64,
-    /// Who wrote it.
-    author_id: Uuid,
+    /// Who wrote it; `null` when the system did.
+    author: Option<AuthorView>,
     /// When it was written.
     #[schema(format = DateTime)]
     created_at: String,
+    /// How it came about, when nobody simply wrote it.
+    #[schema(example = "rolled back to version 1")]
+    note: Option<String>,
+    /// The names of the fields that differ from the version before; none in the first.
+    #[schema(example = json!(["script", "triggers"]))]
+    changes: Vec<String>,
     name: String,
     description: String,
     enabled: bool,
@@ -86,8 +111,13 @@ async fn list_versions(
         workspace: member.workspace_id,
         order: "rule_versions",
     };
-    let listed = rules::versions(&app.db, member.workspace_id, id, &page.of(scope)?).await?;
-    page.listed(scope, listed)
+    let Listed { rows, next } =
+        rules::versions(&app.db, member.workspace_id, id, &page.of(scope)?).await?;
+    let authors: HashSet<UserId> = rows.iter().filter_map(|of| of.author_id).collect();
+    let people = users::by_ids(&app.db, authors).await?;
+    let rows = rows.into_iter().map(|of| VersionView::of(of, &people));
+    let rows = rows.collect();
+    page.listed::<VersionView, _>(scope, Listed { rows, next })
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -98,7 +128,8 @@ struct RollBack {
     version: i64,
 }
 
-/// Stores an old version of a rule as its newest.
+/// Stores an old version of a rule as its newest. It is checked like any other, because what it
+/// names may be gone.
 #[utoipa::path(post, path = "/api/v1/rules/{id}/rollback", tag = "rules",
     params(("id" = Uuid, Path), OnlyWorkspace), request_body = RollBack,
     responses((status = 200, body = RuleSchema)))]
@@ -111,13 +142,12 @@ async fn roll_back(
     let (workspace, author) = (member.workspace_id, member.caller.actor.id);
     let old = rules::version(&app.db, workspace, id, body.version).await?;
     let zone = workspace_zone(&app, workspace).await?;
-    let stats = stats_of(&app, id).await?;
     let new = checked(&app, id, old.spec, zone, true).await?;
     app.write_once(key, move |tx| {
         let new = new.clone();
         Box::pin(async move {
-            let rule = rules::update(tx, workspace, author, new, None).await?;
-            let version = rule.version;
+            let rule = rules::roll_back(tx, workspace, author, new, body.version).await?;
+            let (version, stats) = (rule.version, rules::stats_in(tx, id).await?);
             Answer::ok(version, &RuleView::of(rule, stats, tx.now(), zone))
         })
     })

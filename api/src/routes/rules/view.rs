@@ -14,6 +14,7 @@ pub(super) struct RuleView {
     workspace_id: WorkspaceId,
     #[serde(flatten)]
     spec: RuleSpec,
+    disabled_reason: Option<String>,
     version: i64,
     author_id: UserId,
     created_at: Timestamp,
@@ -33,6 +34,7 @@ impl RuleView {
             id: rule.id,
             workspace_id: rule.workspace_id,
             spec: rule.spec,
+            disabled_reason: rule.disabled_reason,
             version: rule.version,
             author_id: rule.author_id,
             created_at: rule.created_at,
@@ -71,9 +73,12 @@ pub(super) struct RuleSchema {
     /// What becomes of occurrences missed while the system was down: `last`, `skip` or `all`.
     #[schema(example = "last")]
     misfire: String,
+    /// Why the system has disabled it; enabling forgets it.
+    #[schema(example = "10 failures in a row, the last one: division by zero (line 3, column 9)")]
+    disabled_reason: Option<String>,
     /// Counts the edits, from 1.
     version: i64,
-    /// Who wrote this version.
+    /// Who wrote it last: its owner, who is told when the system disables it.
     author_id: Uuid,
     #[schema(format = DateTime)]
     created_at: String,
@@ -115,6 +120,9 @@ pub(super) struct StatsView {
     matches: i64,
     /// Runs that failed.
     failures: i64,
+    /// Failed runs since the last that acted, in this version of the rule: ten disable it. What
+    /// did not match is no run.
+    failures_in_row: i64,
     /// When it last acted or failed.
     #[schema(value_type = Option<String>, format = DateTime)]
     last_run_at: Option<Timestamp>,
@@ -125,6 +133,7 @@ impl From<Stats> for StatsView {
         Self {
             matches: stats.matches,
             failures: stats.failures,
+            failures_in_row: stats.failures_in_row,
             last_run_at: stats.last_run_at,
         }
     }

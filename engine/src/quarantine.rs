@@ -1,0 +1,192 @@
+//! Evaluates what an earlier process may have died with, so that a rule which ends the process is
+//! found and disabled, and its event goes on to the other rules.
+//!
+//! Suspects run together, as anything else, but marked. When a process has died with those marks
+//! too, they run first and one by one, each marked for as long as it takes; see
+//! [`smarttasks_store::quarantine`]. First, because an innocent message of the batch may start the
+//! same rule.
+
+use crate::Engine;
+use crate::evaluate::{Done, Evaluated, Job, Terms};
+use crate::sweep;
+use smarttasks_bus::{Batch, HandlerError};
+use smarttasks_model::{EventId, Message, RuleId};
+use smarttasks_rules::{Outcome, ScriptError};
+use smarttasks_store::quarantine::{self, REASON, Suspect};
+use smarttasks_store::{Db, Result, Tx};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// The jobs of one rule for one message, with their places.
+struct Group {
+    suspect: Suspect,
+    jobs: Vec<(usize, Job)>,
+}
+
+/// Evaluates what the messages of `batch` start.
+pub(crate) async fn evaluate(
+    engine: &Engine,
+    batch: &Batch,
+    jobs: Vec<Job>,
+    terms: Terms,
+) -> Result<Evaluated, HandlerError> {
+    let messages = suspects(batch);
+    let mut marks: HashMap<(RuleId, EventId), Suspect> = HashMap::new();
+    for job in jobs.iter().filter(|job| messages.contains(&job.message)) {
+        marks.entry(job.key()).or_insert_with(|| suspect(job));
+    }
+    if marks.is_empty() {
+        return engine.evaluator.evaluate(jobs, terms).await;
+    }
+    metrics::counter!("smarttasks_rule_evaluations_repeated_total").increment(marks.len() as u64);
+    let alone = take_up(&engine.db, marks.into_values().collect()).await?;
+    let mut evaluated = Evaluated {
+        done: jobs.iter().map(|_| Done::Left).collect(),
+        versions: HashMap::new(),
+    };
+    let (groups, mut rest) = apart(jobs, &alone);
+    let begun = one_by_one(engine, groups, terms, &mut evaluated).await?;
+    // What a rule keeps goes from run to run, and its evaluations apart do not see each other.
+    rest.retain(|(_, job)| match begun.get(&job.key().0) {
+        Some(Begun::Disabled) => false,
+        Some(Begun::Evaluated) => !job.program.uses_state(),
+        None => true,
+    });
+    let (places, rest): (Vec<usize>, Vec<Job>) = rest.into_iter().unzip();
+    let told = engine.evaluator.evaluate(rest, terms).await?;
+    evaluated.take_in(&places, told);
+    Ok(evaluated)
+}
+
+/// Those that go alone, by rule and message in the order in which they come, and the others.
+fn apart(jobs: Vec<Job>, alone: &HashSet<EventId>) -> (Vec<Group>, Vec<(usize, Job)>) {
+    let (mut groups, mut rest) = (Vec::<Group>::new(), Vec::new());
+    let mut numbers = HashMap::new();
+    for (place, job) in jobs.into_iter().enumerate() {
+        if !alone.contains(&job.message) {
+            rest.push((place, job));
+            continue;
+        }
+        let number = *numbers.entry(job.key()).or_insert_with(|| {
+            groups.push(Group {
+                suspect: suspect(&job),
+                jobs: Vec::new(),
+            });
+            groups.len() - 1
+        });
+        if let Some(group) = groups.get_mut(number) {
+            group.jobs.push((place, job));
+        }
+    }
+    (groups, rest)
+}
+
+/// Takes back the marks of a batch in the transaction that settles it.
+pub(crate) async fn settle(tx: &mut Tx, batch: &Batch) -> Result<()> {
+    let events = suspects(batch);
+    if events.is_empty() {
+        return Ok(());
+    }
+    quarantine::settle(tx, events).await
+}
+
+/// What has become of a rule.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    Evaluated,
+    Disabled,
+}
+
+async fn one_by_one(
+    engine: &Engine,
+    groups: Vec<Group>,
+    terms: Terms,
+    evaluated: &mut Evaluated,
+) -> Result<HashMap<RuleId, Begun>, HandlerError> {
+    let mut rules = HashMap::new();
+    let mut ended = None;
+    for Group { suspect, jobs } in groups {
+        let rule = suspect.rule_id;
+        let (places, jobs): (Vec<usize>, Vec<Job>) = jobs.into_iter().unzip();
+        let keeps = jobs.iter().any(|job| job.program.uses_state());
+        match rules.get(&rule) {
+            Some(Begun::Disabled) => {
+                evaluated.pass_over(&places);
+                continue;
+            }
+            Some(Begun::Evaluated) if keeps => continue,
+            _ => {}
+        }
+        if begin(&engine.db, ended.take(), suspect).await? {
+            metrics::counter!("smarttasks_rule_evaluations_alone_total").increment(1);
+            let told = engine.evaluator.evaluate(jobs, terms).await?;
+            evaluated.take_in(&places, told);
+            ended = Some(suspect);
+            rules.insert(rule, Begun::Evaluated);
+        } else {
+            rules.insert(rule, Begun::Disabled);
+            evaluated.pass_over(&places);
+            if let Some(first) = places.first() {
+                evaluated.put(*first, Done::Told(Box::new(refused())));
+            }
+        }
+    }
+    if let Some(ended) = ended {
+        engine
+            .db
+            .write(move |tx| Box::pin(async move { quarantine::end(tx, &ended).await }))
+            .await?;
+    }
+    Ok(rules)
+}
+
+/// The messages of a batch that a process may have died with.
+fn suspects(batch: &Batch) -> HashSet<EventId> {
+    let messages = batch.suspects().filter_map(|message| match message {
+        Message::Event(event) => Some(event.id),
+        Message::Sweep(range) => Some(sweep::message_id(range)),
+        Message::Notification(_) | Message::Delivery(_) => None,
+    });
+    messages.collect()
+}
+
+fn suspect(job: &Job) -> Suspect {
+    let inputs = &job.inputs;
+    Suspect {
+        workspace_id: inputs.workspace.id,
+        rule_id: inputs.rule.id,
+        run_id: inputs.run_id,
+        event_id: job.message,
+        depth: inputs.event.depth,
+        traceparent: inputs.event.traceparent,
+    }
+}
+
+async fn take_up(db: &Db, suspects: Vec<Suspect>) -> Result<HashSet<EventId>> {
+    let suspects: Arc<[Suspect]> = suspects.into();
+    db.write(move |tx| {
+        let suspects = Arc::clone(&suspects);
+        Box::pin(async move { quarantine::take_up(tx, &suspects).await })
+    })
+    .await
+}
+
+/// Whether it may be evaluated: the mark is on disk before it is.
+async fn begin(db: &Db, ended: Option<Suspect>, next: Suspect) -> Result<bool> {
+    db.write(move |tx| Box::pin(async move { quarantine::begin(tx, ended.as_ref(), &next).await }))
+        .await
+}
+
+/// The run says why there is nothing of it.
+fn refused() -> Outcome {
+    let error = ScriptError {
+        code: "quarantined".to_owned(),
+        message: format!("not evaluated, and the rule is disabled: {REASON}"),
+        line: None,
+        column: None,
+    };
+    Outcome {
+        error: Some(error),
+        ..Outcome::default()
+    }
+}
