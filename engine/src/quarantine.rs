@@ -38,8 +38,10 @@ pub(crate) async fn evaluate(
     if marks.is_empty() {
         return engine.evaluator.evaluate(jobs, terms).await;
     }
-    metrics::counter!("smarttasks_rule_evaluations_repeated_total").increment(marks.len() as u64);
+    let repeated = marks.len() as u64;
     let alone = take_up(&engine.db, marks.into_values().collect()).await?;
+    // Once the marks are on disk, so that whoever counts may end the process.
+    metrics::counter!("smarttasks_rule_evaluations_repeated_total").increment(repeated);
     let mut evaluated = Evaluated {
         done: jobs.iter().map(|_| Done::Left).collect(),
         versions: HashMap::new(),

@@ -36,6 +36,20 @@ impl Backend {
     }
 }
 
+impl Backend {
+    /// The same for a process of its own, by the names of environment variables.
+    pub async fn environment(self) -> Vec<(String, String)> {
+        let named = |(key, value): (String, String)| {
+            let name = key.replace('.', "__").to_uppercase();
+            match name.ends_with("_URL") {
+                true => (name, value),
+                false => (format!("SMARTTASKS_{name}"), value),
+            }
+        };
+        self.settings().await.into_iter().map(named).collect()
+    }
+}
+
 /// The secret key of every test: the database is copied, and what is sealed in it must open.
 const KEY: &str = "c21hcnR0YXNrcyB0ZXN0cywgbm90IGEgc2VjcmV0ISE=";
 

@@ -24,6 +24,8 @@ mod deployment;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod failures;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod isolation;
@@ -31,6 +33,8 @@ mod isolation;
 mod kill;
 #[cfg(test)]
 mod operations;
+#[cfg(test)]
+mod quarantine;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
