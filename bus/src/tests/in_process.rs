@@ -20,6 +20,10 @@ impl Setting {
     async fn new() -> Self {
         let directory = std::env::temp_dir().join(format!("smarttasks-bus-{}", Uuid::new_v4()));
         std::fs::create_dir_all(&directory).unwrap();
+        Self::of(directory).await
+    }
+
+    async fn of(directory: PathBuf) -> Self {
         let settings = Settings {
             location: Location::File {
                 path: directory.join("test.db"),
@@ -72,6 +76,32 @@ async fn messages_come_in_the_order_of_their_commits_also_those_from_before_the_
     publish(&setting.db, 700..1000).await;
     setting.settle().await;
     assert_eq!(numbers.seen(), (0..1000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_was_pending_at_the_start_may_be_what_the_process_before_died_with() {
+    let before = Setting::new().await;
+    publish(&before.db, 0..600).await;
+    let setting = Setting::of(before.directory.clone()).await;
+    publish(&setting.db, 600..700).await;
+    let numbers = Numbers::new(&setting.db);
+    setting.start(&numbers, 1);
+    publish(&setting.db, 700..800).await;
+    setting.settle().await;
+    assert_eq!(numbers.seen(), (0..800).collect::<Vec<_>>());
+    assert_eq!(numbers.suspects(), (0..600).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_message_that_fails_is_nobodys_death() {
+    let setting = Setting::new().await;
+    let numbers = Numbers::new(&setting.db);
+    numbers.poison(Some(1));
+    publish(&setting.db, 0..3).await;
+    setting.start(&numbers, 1);
+    setting.settle().await;
+    assert_eq!(numbers.seen(), [0, 2]);
+    assert!(numbers.suspects().is_empty());
 }
 
 #[tokio::test]

@@ -59,6 +59,8 @@ fn event(number: i64, kind: &str) -> Event {
 struct Numbers {
     db: Db,
     seen: Mutex<Vec<i64>>,
+    /// Those that somebody may have died with.
+    suspects: Mutex<Vec<i64>>,
     poison: Mutex<Option<i64>>,
     unavailable: Mutex<u32>,
     /// How many batches it may handle.
@@ -70,6 +72,7 @@ impl Numbers {
         Arc::new(Self {
             db: db.clone(),
             seen: Mutex::default(),
+            suspects: Mutex::default(),
             poison: Mutex::default(),
             unavailable: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
@@ -95,6 +98,10 @@ impl Numbers {
         seen
     }
 
+    fn suspects(&self) -> Vec<i64> {
+        self.suspects.lock().unwrap().clone()
+    }
+
     fn poison(&self, number: Option<i64>) {
         *self.poison.lock().unwrap() = number;
     }
@@ -117,13 +124,12 @@ impl Handler for Numbers {
             return Err(HandlerError::Unavailable("not now".to_owned()));
         }
         self.gate.acquire().await.unwrap().forget();
-        let numbers: Vec<i64> = batch
-            .messages()
-            .map(|message| match message {
-                Message::Event(event) => event.data_json().as_i64().unwrap(),
-                other => panic!("{other:?} came to the wrong queue"),
-            })
-            .collect();
+        let number = |message: &Message| match message {
+            Message::Event(event) => event.data_json().as_i64().unwrap(),
+            other => panic!("{other:?} came to the wrong queue"),
+        };
+        let numbers: Vec<i64> = batch.messages().map(number).collect();
+        let suspects: Vec<i64> = batch.suspects().map(number).collect();
         let poison = *self.poison.lock().unwrap();
         if let Some(poison) = poison.filter(|poison| numbers.contains(poison)) {
             return Err(HandlerError::Failed(format!("{poison} is poison")));
@@ -137,6 +143,7 @@ impl Handler for Numbers {
                 })
             })
             .await?;
+        self.suspects.lock().unwrap().extend(suspects);
         self.seen.lock().unwrap().extend(numbers);
         Ok(())
     }

@@ -265,6 +265,35 @@ async fn messages_of_a_process_that_has_died_are_taken_by_another() {
 }
 
 #[tokio::test]
+async fn what_a_consumer_died_with_is_told_from_what_is_new() {
+    let brokers = Brokers::new().await;
+    let mut process = brokers.process().await;
+    let numbers = Numbers::new(&process.db);
+    process.relay();
+    numbers.gate.forget_permits(Semaphore::MAX_PERMITS);
+    let (_, dying) = process.consume(&numbers);
+    publish(&process.db, 0..3).await;
+    eventually("messages are with the consumer", async || {
+        let queues = process.bus.queues().await.unwrap();
+        process.pending().await == 0 && queues[0].messages == 0
+    })
+    .await;
+    dying.abort();
+    assert!(dying.await.unwrap_err().is_cancelled());
+
+    numbers.gate.add_permits(1000);
+    process.consume(&numbers);
+    eventually("they come again", async || numbers.seen().len() == 3).await;
+    publish(&process.db, 3..6).await;
+    eventually("the others come", async || numbers.seen().len() == 6).await;
+    assert_eq!(numbers.seen_sorted(), (0..6).collect::<Vec<_>>());
+    let mut suspects = numbers.suspects();
+    suspects.sort_unstable();
+    assert_eq!(suspects, [0, 1, 2]);
+    brokers.end([process]).await;
+}
+
+#[tokio::test]
 async fn a_message_that_comes_twice_is_handed_over_twice() {
     let brokers = Brokers::new().await;
     let process = brokers.process().await;

@@ -1,5 +1,7 @@
 //! What the store promises whoever writes through it.
 
+mod failures;
+mod quarantine;
 mod server;
 
 use crate::entity;

@@ -22,14 +22,14 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// A database that exists for one test.
-struct Database {
+pub(super) struct Database {
     admin: String,
     name: String,
     clock: Clock,
 }
 
 impl Database {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let admin = std::env::var("SMARTTASKS_TEST_DATABASE_URL").expect(
             "SMARTTASKS_TEST_DATABASE_URL names a PostgreSQL server for tests: run script/test, \
              or first eval \"$(script/servers start DIR)\"",
@@ -49,7 +49,7 @@ impl Database {
     }
 
     /// As another process would open it.
-    async fn open(&self) -> Db {
+    pub(super) async fn open(&self) -> Db {
         let settings = Settings {
             location: Location::Server {
                 url: self.url(),
@@ -70,7 +70,7 @@ async fn administer(url: &str, sql: &str) {
     pool.close().await.unwrap();
 }
 
-async fn register(db: &Db) -> (UserId, WorkspaceId) {
+pub(super) async fn register(db: &Db) -> (UserId, WorkspaceId) {
     try_to_register(db).await.unwrap()
 }
 
