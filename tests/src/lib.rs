@@ -44,6 +44,8 @@ mod road;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod rules_cli;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod tokens;

@@ -18,7 +18,7 @@ use smarttasks_rules::Severity;
 use std::fmt;
 use std::io::Write;
 use std::time::Duration;
-use url::Url;
+use url::{Host, Url};
 
 /// How long connecting may take.
 const CONNECTING: Duration = Duration::from_secs(10);
@@ -118,7 +118,7 @@ impl Server {
         })?;
         let workspace = connection.workspace.as_deref();
         Ok(Self {
-            client: client()?,
+            client: client(&address)?,
             address,
             authorization: authorization(&token(connection)?)?,
             workspace: workspace.map(workspace_id).transpose()?,
@@ -335,10 +335,15 @@ impl Question<'_> {
     }
 }
 
-fn client() -> Result<Client, Error> {
+fn client(address: &PublicUrl) -> Result<Client, Error> {
     let setup = "set up TLS";
     let tls = trust::client_tls().map_err(|error| Error::start(setup, &error))?;
-    Client::builder()
+    let mut client = Client::builder();
+    if is_here(address) {
+        // Whatever the environment says of proxies: there "here" would be somewhere else.
+        client = client.no_proxy();
+    }
+    client
         .tls_backend_preconfigured(tls)
         .user_agent(concat!("smarttasks/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECTING)
@@ -346,6 +351,17 @@ fn client() -> Result<Client, Error> {
         .redirect(Policy::none())
         .build()
         .map_err(|error| Error::start(setup, &error))
+}
+
+/// Whether the server is on this machine.
+fn is_here(address: &PublicUrl) -> bool {
+    let url = Url::parse(address.as_str());
+    match url.as_ref().ok().and_then(Url::host) {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 fn token(connection: &Connection) -> Result<SecretString, Error> {

@@ -51,9 +51,10 @@ fn json_answer(status: &str, body: &Value) -> String {
 }
 
 fn server(address: &str) -> Server {
+    let address = PublicUrl::parse(address).unwrap();
     Server {
-        client: client().unwrap(),
-        address: PublicUrl::parse(address).unwrap(),
+        client: client(&address).unwrap(),
+        address,
         authorization: authorization(&"s3cret".into()).unwrap(),
         workspace: None,
     }
