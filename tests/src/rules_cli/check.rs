@@ -30,7 +30,10 @@ async fn what_is_wrong_has_its_place_and_decides_how_the_command_ends() {
 
     desk.write(
         "wrong.rhai",
-        &rule("Good", "if true {\n\temial(task.owner);\n}"),
+        &rule(
+            "Good",
+            "if true {\n\temial(task.owner);\n}\nemit(\"a.b\", 1);",
+        ),
     );
     desk.write(
         "header.rhai",
@@ -99,7 +102,7 @@ async fn a_server_is_asked_for_what_only_it_knows() {
         "x".repeat(200)
     );
     desk.write("long.rhai", &rule("Long", &long));
-    desk.write("wrong.rhai", &rule("Wrong", "emial();"));
+    desk.write("wrong.rhai", &rule("Wrong", "emial();\nemit(\"a.b\", 1);"));
     let here = desk.rules(&["check", "rules"]).await;
     here.told(1, &["2 files: 1 error, 0 warnings"]);
     let there = desk
