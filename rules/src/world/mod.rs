@@ -12,6 +12,7 @@ mod state;
 mod strings;
 mod task;
 mod time;
+mod written;
 
 pub(crate) use facts::{EventHandle, RuleHandle, WorkspaceHandle};
 pub(crate) use json::to_json;
@@ -87,6 +88,7 @@ pub(crate) fn register(engine: &mut Engine) {
     queries::register(engine);
     state::register(engine);
     strings::register(engine);
+    written::register(engine);
     compare::register(engine);
 }
 

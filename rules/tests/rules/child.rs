@@ -40,7 +40,6 @@ pub fn ask(what: &str, test: &str, environment: &[(&str, &str)], hang: Duration)
         .args(["--exact", test, "--nocapture"])
         .envs(environment.iter().copied())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let mut stdout = child.stdout.take().unwrap();
@@ -58,11 +57,18 @@ pub fn ask(what: &str, test: &str, environment: &[(&str, &str)], hang: Duration)
     let text = text.unwrap();
     assert!(
         status.success(),
-        "{what} ended its process: {status}; it said {text}"
+        "{what} ended its process: {status}; its last words were {}",
+        last_words(&text)
     );
     let answer = text
         .split(ANSWER)
         .nth(1)
-        .unwrap_or_else(|| panic!("{what} gave no answer: {text}"));
+        .unwrap_or_else(|| panic!("{what} gave no answer: {}", last_words(&text)));
     answer.lines().next().unwrap().to_owned()
+}
+
+fn last_words(text: &str) -> String {
+    const MOST: usize = 2_000;
+    let from = text.chars().count().saturating_sub(MOST);
+    text.chars().skip(from).collect()
 }

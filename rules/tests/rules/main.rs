@@ -10,6 +10,7 @@ mod actions;
 mod analysis;
 mod business_days;
 mod child;
+mod fuzz;
 mod hostile;
 mod pool;
 mod queries;

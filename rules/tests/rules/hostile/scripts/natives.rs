@@ -147,6 +147,11 @@ fn texts() -> Vec<Script> {
 fn lists() -> Vec<Script> {
     vec![
         (
+            "a pad whose size is reckoned with an overflow",
+            "failed limit_data",
+            own("let a = []; let item = []; item.pad(63, 1); a.pad(288230376151711744, item);"),
+        ),
+        (
             "a splice that doubles",
             "failed limit_data",
             own("let a = [1, 2]; loop { a.splice(0, 0, a); }"),
@@ -220,6 +225,20 @@ fn lists() -> Vec<Script> {
             "deep lists written out",
             "ended 0|failed limit_data|failed limit_operations|failed limit_time",
             own("let a = 1; for i in 0..4000 { a = [a]; } log(a); print(a); debug(a);"),
+        ),
+        (
+            "a long text far down in lists, written out",
+            "failed limit_data|failed limit_operations|failed limit_time",
+            with_long_text(
+                "let a = s; for i in 0..800 { a = [a]; } loop { log(a); s = `${a}`; a = [a]; }",
+            ),
+        ),
+        (
+            "a long text far down in maps, written out",
+            "failed limit_data|failed limit_operations|failed limit_time",
+            with_long_text(
+                "let a = s; for i in 0..800 { a = #{ a: a }; } loop { a.to_debug(); a.to_json(); }",
+            ),
         ),
         (
             "deep maps and lists by turns",
