@@ -2,7 +2,10 @@
 //! each the most extreme arguments.
 
 use crate::Language;
-use crate::world::{EventHandle, Moment, RuleHandle, TaskHandle, UserHandle, WorkspaceHandle};
+use crate::world::{
+    BusinessDays, EventHandle, Moment, RuleHandle, StateHandle, TaskHandle, UserHandle,
+    WorkspaceHandle,
+};
 use rhai::{Array, Blob, Dynamic, FLOAT, FnPtr, INT, ImmutableString, Map};
 use smarttasks_model::{Priority, Span};
 use std::any::TypeId;
@@ -41,7 +44,7 @@ impl Language {
 }
 
 fn type_name(id: &TypeId) -> &'static str {
-    let known: [(TypeId, &str); 25] = [
+    let known: [(TypeId, &str); 27] = [
         (TypeId::of::<Dynamic>(), "any"),
         (TypeId::of::<()>(), "absent"),
         (TypeId::of::<bool>(), "bool"),
@@ -62,11 +65,13 @@ fn type_name(id: &TypeId) -> &'static str {
         (TypeId::of::<Priority>(), "priority"),
         (TypeId::of::<Moment>(), "timestamp"),
         (TypeId::of::<Span>(), "duration"),
+        (TypeId::of::<BusinessDays>(), "business days"),
         (TypeId::of::<TaskHandle>(), "task"),
         (TypeId::of::<UserHandle>(), "user"),
         (TypeId::of::<EventHandle>(), "event"),
         (TypeId::of::<RuleHandle>(), "rule"),
         (TypeId::of::<WorkspaceHandle>(), "workspace"),
+        (TypeId::of::<StateHandle>(), "state"),
     ];
     known
         .iter()

@@ -6,8 +6,8 @@ use smarttasks_model::{
     Snapshot, Status, Task, TaskFilter, TaskId, TimeZone, Timestamp, User, UserId, WorkspaceId,
 };
 use smarttasks_rules::{
-    Action, Answer, Diagnostic, Inputs, Language, Limits, Outcome, Query, RuleFacts, ScriptError,
-    WorkspaceFacts,
+    Action, Answer, Diagnostic, Inputs, Language, Limits, Outcome, Program, Query, RuleFacts,
+    ScriptError, WorkspaceFacts,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -102,6 +102,11 @@ impl World {
             .language
             .compile(script)
             .unwrap_or_else(|found| panic!("{script}: {found:?}"));
+        self.evaluate(&program)
+    }
+
+    /// Evaluates a program, answering what it asks.
+    pub fn evaluate(&self, program: &Program) -> Outcome {
         let mut inputs = self.inputs.clone();
         loop {
             let outcome = program.evaluate(inputs.clone());

@@ -173,13 +173,9 @@ impl Tally {
     fn evaluate(&mut self, world: &World, script: &str) {
         // The last line of a child that dies says of what.
         child::report(&script.replace('\n', " "));
-        let program = match world.language.compile(script) {
-            Ok(program) => program,
-            Err(found) => panic!("{script}\n{found:?}"),
-        };
         let Outcome {
             error, duration, ..
-        } = program.evaluate(world.inputs.clone());
+        } = world.run(script);
         self.calls += 1;
         if let Some(error) = error {
             assert_ne!(error.code, "internal_error", "{script}");

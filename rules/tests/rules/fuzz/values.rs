@@ -22,6 +22,8 @@ const TYPES: &[&str] = &[
     "event",
     "rule",
     "workspace",
+    "business days",
+    "state",
 ];
 
 /// The values of a type; none where no script can hold one.
@@ -81,11 +83,22 @@ fn some(name: &str) -> &'static [&'static str] {
             "days(36600) * 9223372036854775807",
             "-(days(36600) * 9223372036854775807)",
         ],
-        "task" => &["task", "previous", r#"create_task(#{ title: "x" })"#],
+        "task" => &[
+            "task",
+            "previous",
+            "tasks(#{})[1]",
+            r#"create_task(#{ title: "x" })"#,
+        ],
         "user" => &["task.owner", "task.assignee"],
         "event" => &["event"],
         "rule" => &["rule"],
         "workspace" => &["workspace"],
+        "business days" => &[
+            "business_days(0)",
+            "business_days(26100)",
+            "-business_days(26100)",
+        ],
+        "state" => &["state"],
         _ => &[],
     }
 }
@@ -165,6 +178,8 @@ const MAPS: &[&str] = &[
     "{ let m = #{}; let s = \"\"; s.pad(60000, '\\\\'); m[s] = s; m[\"\\x00\"] = s; m }",
     "#{ title: \"x\", description: 5, tags: [()], due_at: now(), fields: #{ a: [#{}] } }",
     "#{ to: \"ann@example.com\", subject: \"\\r\\n\", text: \"\", html: \"<b>\" }",
+    "#{ status: [\"todo\"], assignee: (), limit: 1000, q: \"\\x00%_\", due_before: now(), parent: task }",
+    "#{ limit: -9223372036854775807, overdue: 1.5, priority: [[HIGH]], creator: task.owner }",
     "#{ a: task, b: event, c: |x| x, d: 0..1, e: HIGH, f: now(), g: 0.0 / 0.0 }",
 ];
 

@@ -9,6 +9,7 @@ pub fn host() -> Vec<Script> {
     let mut all = times();
     all.extend(payloads());
     all.extend(floods());
+    all.extend(memory());
     all
 }
 
@@ -261,6 +262,88 @@ fn floods() -> Vec<Script> {
             MEMORY,
             own(
                 "let a = []; loop { a = [task.fields, task.tags, event.data, task.owner.email, previous.fields]; }",
+            ),
+        ),
+    ]
+}
+
+fn memory() -> Vec<Script> {
+    vec![
+        (
+            "queries without end",
+            "failed limit_queries",
+            own("loop { tasks(#{}); }"),
+        ),
+        (
+            "queries without end, caught",
+            "failed limit_queries",
+            own("loop { try { count(#{ open: true }); throw 1; } catch { } }"),
+        ),
+        (
+            "queries in a callback that swallows errors",
+            "failed limit_queries",
+            own(
+                "let a = []; a.pad(300, 1); a.sort(|x, y| { count(#{}); 0 }); a.dedup(|x, y| { count(#{}); true });",
+            ),
+        ),
+        (
+            "queries by everything strange",
+            "ended 0",
+            own(
+                "let long = \"\"; long.pad(60000, '%'); for q in [#{ q: long }, #{ limit: 0 }, #{ limit: 1001 }, #{ limit: -1 }, #{ limit: 1.5 }, #{ status: \"none\" }, #{ status: [[]] }, #{ assignee: \"nobody\" }, #{ parent: \"\\x00\" }, #{ due_before: \"soon\" }, #{ project: () }, #{ q: \"\" }, #{ created_after: timestamp(\"9999-12-31T23:59:59Z\") }] { try { tasks(q); } catch { } }",
+            ),
+        ),
+        (
+            "tasks found, kept and shown",
+            "failed limit_output|failed limit_memory|failed limit_time|failed limit_queries|failed limit_actions|failed limit_data",
+            own("let all = []; loop { all += tasks(#{}); webhook(\"x\", all); all += all; }"),
+        ),
+        (
+            "a state that doubles",
+            "failed limit_state|failed limit_data",
+            own("let s = \"x\"; loop { s += s; state.set(\"s\", s); }"),
+        ),
+        (
+            "a state of many keys",
+            "failed limit_state|failed limit_time",
+            own("let i = 0; loop { state.set(`key ${i}`, `${i}`); i += 1; }"),
+        ),
+        (
+            "a state that keeps itself",
+            "failed limit_state|failed runtime_error|failed limit_data",
+            own("loop { state.set(\"me\", [state.get(\"me\"), state.get(\"me\")]); }"),
+        ),
+        (
+            "a state written and removed for ever",
+            TIME,
+            own(
+                "loop { state.set(\"a\", 1); state.remove(\"a\"); state.keys(); state.get(\"a\"); }",
+            ),
+        ),
+        (
+            "a state too deep",
+            "failed runtime_error",
+            own("let a = 1; for i in 0..200 { a = #{ a: a }; } state.set(\"a\", a);"),
+        ),
+        (
+            "a state caught when it is full",
+            "failed limit_state",
+            own(
+                "let s = \"\"; s.pad(65000, 'x'); loop { try { state.set(\"s\", s); state.set(s, s); state.set(\"t\", s); } catch { } }",
+            ),
+        ),
+        (
+            "working days to the end of time",
+            "ended 0",
+            own(
+                "let t = timestamp(\"9999-12-31T23:59:59.999Z\").in_zone(\"Pacific/Kiritimati\"); for i in 0..50 { t = t + business_days(26100); } let f = timestamp(\"1970-01-01T00:00:00Z\").in_zone(\"Pacific/Pago_Pago\"); for i in 0..50 { f = f - business_days(26100); } log(t); log(f); try { business_days(9223372036854775807); } catch { } try { business_days(-9223372036854775807 - 1); } catch { }",
+            ),
+        ),
+        (
+            "mentions of nobody",
+            "ended 0",
+            own(
+                "for u in [\"\", \"nobody@example.com\", [task.owner], task, 5, #{}] { try { notify(u, \"a\", \"b\"); throw 1; } catch { } }",
             ),
         ),
     ]
