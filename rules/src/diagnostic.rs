@@ -1,6 +1,6 @@
 //! What is wrong with a script, said before it runs.
 
-use rhai::{LexError, ParseError, ParseErrorType, Position};
+use rhai::Position;
 use serde::{Deserialize, Serialize};
 
 /// How bad it is.
@@ -30,11 +30,67 @@ pub struct Diagnostic {
     pub hint: Option<String>,
 }
 
+/// Declares the codes with their stable texts, and the list of them all.
+macro_rules! codes {
+    ($($name:ident = $text:literal,)+) => {
+        /// What kind of finding it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Code { $($name,)+ }
+
+        impl Code {
+            const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+        }
+
+        impl Diagnostic {
+            /// Every code that analysis may say.
+            pub const CODES: &[&str] = &[$($text,)+];
+        }
+    };
+}
+
+codes! {
+    Syntax = "syntax",
+    NoEval = "no_eval",
+    SwitchLiteral = "switch_literal",
+    ReservedName = "reserved_name",
+    UnknownVariable = "unknown_variable",
+    CapturedVariable = "captured_variable",
+    LimitSource = "limit_source",
+    LimitExprDepth = "limit_expr_depth",
+    LimitFunctions = "limit_functions",
+    LimitLiteral = "limit_literal",
+    UnknownFunction = "unknown_function",
+    WrongArguments = "wrong_arguments",
+    WrongType = "wrong_type",
+    InvalidValue = "invalid_value",
+    UnknownField = "unknown_field",
+    UnknownKey = "unknown_key",
+    MissingKey = "missing_key",
+    ReadOnly = "read_only",
+    UnknownStatus = "unknown_status",
+    MixedComparison = "mixed_comparison",
+    NeverAbsent = "never_absent",
+    NeverMatches = "never_matches",
+    ConstantSwitch = "constant_switch",
+    UnreachableCode = "unreachable_code",
+    UnreachableAction = "unreachable_action",
+    EndlessLoop = "endless_loop",
+    UnusedVariable = "unused_variable",
+    AbsentRecipient = "absent_recipient",
+    NoAction = "no_action",
+    NoTask = "no_task",
+    NoChange = "no_change",
+    UnknownEndpoint = "unknown_endpoint",
+    UnknownUser = "unknown_user",
+}
+
 impl Diagnostic {
-    pub(crate) fn error(code: &'static str, at: Position, message: impl Into<String>) -> Self {
+    pub(crate) fn error(code: Code, at: Position, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
-            code,
+            code: code.as_str(),
             line: at.line(),
             column: at.position(),
             message: message.into(),
@@ -42,7 +98,7 @@ impl Diagnostic {
         }
     }
 
-    pub(crate) fn warning(code: &'static str, at: Position, message: impl Into<String>) -> Self {
+    pub(crate) fn warning(code: Code, at: Position, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
             ..Self::error(code, at, message)
@@ -54,51 +110,9 @@ impl Diagnostic {
         self
     }
 
-    /// What the parser said, in the words of the rule language. An undefined variable is told
-    /// apart elsewhere, because that needs the whole script.
-    pub(crate) fn from_parser(error: &ParseError) -> Self {
-        let ParseError(kind, at) = error;
-        let said = |code, message: String| Self::error(code, *at, message);
-        match &**kind {
-            ParseErrorType::ForbiddenVariable(name) => Self::reserved_name(name, *at),
-            ParseErrorType::VariableUndefined(name) => {
-                said("unknown_variable", format!("there is no variable `{name}`"))
-            }
-            ParseErrorType::BadInput(LexError::ImproperSymbol(name, _)) if name == "eval" => said(
-                "no_eval",
-                "`eval` is off: a script cannot run text as a script".to_owned(),
-            ),
-            ParseErrorType::Reserved(name) => said(
-                "syntax",
-                format!("`{name}` is a reserved word and cannot be used here"),
-            ),
-            ParseErrorType::ExprTooDeep => said(
-                "limit_expr_depth",
-                "expressions and blocks stand too deep within each other".to_owned(),
-            ),
-            ParseErrorType::TooManyFunctions => said(
-                "limit_functions",
-                "the script has too many functions".to_owned(),
-            ),
-            ParseErrorType::LiteralTooLarge(what, most) => said(
-                "limit_literal",
-                format!("{what} is over the limit of {most}"),
-            ),
-            ParseErrorType::ExprExpected(what) if what == "a literal" => said(
-                "switch_literal",
-                "a case of `switch` must be a literal".to_owned(),
-            )
-            .hint("compare with `if` and `else if` instead"),
-            ParseErrorType::BadInput(LexError::UnterminatedString) => {
-                said("syntax", "this text is never closed".to_owned())
-            }
-            other => said("syntax", other.to_string()),
-        }
-    }
-
     pub(crate) fn reserved_name(name: &str, at: Position) -> Self {
         Self::error(
-            "reserved_name",
+            Code::ReservedName,
             at,
             format!("`{name}` belongs to the language and cannot be assigned or shadowed"),
         )

@@ -1,6 +1,7 @@
 //! The language: one engine, built once, that compiles and runs every script.
 
-use crate::analysis::{self, Analysis};
+use crate::analysis::{self, Analysis, Signatures};
+use crate::diagnostic::Code;
 use crate::{Diagnostic, Limits, Program, action, meter, world};
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
@@ -19,6 +20,8 @@ pub struct Language {
     names: Scope<'static>,
     /// Every function that a script may call, with the numbers of its arguments.
     pub(crate) functions: BTreeMap<String, BTreeSet<usize>>,
+    /// The same functions with the types of their arguments.
+    pub(crate) signatures: Signatures,
 }
 
 impl Language {
@@ -33,6 +36,7 @@ impl Language {
         }
         Arc::new(Self {
             functions: functions(&engine),
+            signatures: Signatures::of(&engine),
             engine,
             limits,
             names,
@@ -44,29 +48,25 @@ impl Language {
         &self.limits
     }
 
-    /// Compiles a script.
+    /// Compiles a script. Whether it should be stored is for [`analyse`](Self::analyse) to say:
+    /// what is stored already runs, however much more the analysis has learnt to find since.
     ///
     /// A hostile script needs more stack than an ordinary thread has: call this on a [`Pool`].
     ///
     /// [`Pool`]: crate::Pool
     ///
     /// # Errors
-    /// Every finding that is an error, with its place.
+    /// What the parser refuses, with its place.
     pub fn compile(self: &Arc<Self>, script: &str) -> Result<Program, Vec<Diagnostic>> {
         let ast = self.parse(script).map_err(|found| vec![found])?;
-        let errors = analysis::errors(self, &ast);
-        if errors.is_empty() {
-            Ok(Program::new(Arc::clone(self), ast))
-        } else {
-            Err(errors)
-        }
+        Ok(Program::new(Arc::clone(self), ast))
     }
 
     /// Everything that can be said about a script without running it. As for
     /// [`compile`](Self::compile), on a [`Pool`](crate::Pool).
     pub fn analyse(&self, script: &str, triggers: &[Trigger]) -> Analysis {
         match self.parse(script) {
-            Ok(ast) => analysis::analyse(self, &ast, triggers),
+            Ok(ast) => analysis::analyse(self, script, &ast, triggers),
             Err(found) => Analysis {
                 diagnostics: vec![found],
                 ..Analysis::default()
@@ -78,13 +78,14 @@ impl Language {
         let most = self.limits.source_bytes;
         if script.len() > most {
             return Err(Diagnostic::error(
-                "limit_source",
+                Code::LimitSource,
                 rhai::Position::NONE,
                 format!(
                     "the script has {} bytes; at most {most} are allowed",
                     script.len()
                 ),
-            ));
+            )
+            .hint("split the rule into several"));
         }
         // A byte-order mark, which editors add unseen, is a syntax error to Rhai.
         let script = script.strip_prefix('\u{feff}').unwrap_or(script);

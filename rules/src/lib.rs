@@ -24,7 +24,7 @@ mod spec;
 mod world;
 
 pub use action::Action;
-pub use analysis::Analysis;
+pub use analysis::{Analysis, Reference};
 pub use cron::{CronError, CronExpression};
 pub use diagnostic::{Diagnostic, Severity};
 pub use evaluation::{Inputs, RuleFacts, WorkspaceFacts};

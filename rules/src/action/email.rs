@@ -7,7 +7,8 @@ use crate::world::{UserHandle, find_user, kind_of};
 use rhai::{Dynamic, Engine, Map};
 use smarttasks_model::{Email, Recipient, UserId, text_within};
 
-const KEYS: &[&str] = &["to", "subject", "text", "html"];
+/// What `email(#{…})` takes.
+pub(crate) const KEYS: &[&str] = &["to", "subject", "text", "html"];
 
 /// Longest subject, in characters: a title of 500 and what a rule says about it.
 const LONGEST_SUBJECT: usize = 1_000;

@@ -11,6 +11,9 @@ mod notify;
 mod task;
 mod webhook;
 
+pub(crate) use email::KEYS as EMAIL_KEYS;
+pub(crate) use task::SETTABLE;
+
 use crate::evaluation::Host;
 use crate::world::kind_of;
 use rhai::{Dynamic, Engine};

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use smarttasks_model::{Task, TaskChanges, text_within};
 
 /// What a script may set.
-const SETTABLE: &[&str] = &[
+pub(crate) const SETTABLE: &[&str] = &[
     "title",
     "description",
     "project",

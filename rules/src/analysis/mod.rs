@@ -1,16 +1,35 @@
 //! What can be said about a script without running it.
 
-mod checks;
+mod body;
+mod calls;
+mod compare;
+mod facts;
+mod flow;
+mod infer;
+mod maps;
 mod names;
+mod reach;
+mod references;
+mod signatures;
+mod switches;
+mod syntax;
+mod triggers;
+mod types;
+mod values;
 mod walk;
 
-use crate::{Diagnostic, Language, Severity};
+use crate::diagnostic::Code;
+use crate::{Diagnostic, Language};
+use body::{Names, bodies};
+use flow::{Findings, Flow};
 pub(crate) use names::explain;
-use rhai::{AST, Expr};
+pub use references::Reference;
+use rhai::{AST, Expr, Position};
+pub(crate) use signatures::Signatures;
 use smarttasks_model::Trigger;
 
 /// What can be said about a script without running it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Analysis {
     /// Errors and warnings, in the order of the script.
     pub diagnostics: Vec<Diagnostic>,
@@ -18,6 +37,16 @@ pub struct Analysis {
     pub actions: Vec<&'static str>,
     /// Whether it may suspend its run. No call of the language does so at present.
     pub suspends: bool,
+    /// The endpoints that it names.
+    pub endpoints: Vec<Reference>,
+    /// The users that it names, by address or id.
+    pub users: Vec<Reference>,
+}
+
+/// What every part of the analysis looks at.
+struct Context<'a> {
+    language: &'a Language,
+    source: &'a str,
 }
 
 /// Whether the script speaks of a host name anywhere.
@@ -31,27 +60,61 @@ pub(crate) fn mentions(ast: &AST, name: &str) -> bool {
     found
 }
 
-/// The findings that keep a script from being stored.
-pub(crate) fn errors(language: &Language, ast: &AST) -> Vec<Diagnostic> {
-    let mut found = checks::check(language, ast).diagnostics;
-    found.retain(|diagnostic| diagnostic.severity == Severity::Error);
-    sort(&mut found);
-    found
-}
-
-pub(crate) fn analyse(language: &Language, ast: &AST, triggers: &[Trigger]) -> Analysis {
-    let checked = checks::check(language, ast);
-    let mut diagnostics = checked.diagnostics;
-    diagnostics.extend(checks::without_action(&checked.actions));
-    if let Some(at) = checked.task_at {
-        diagnostics.extend(checks::without_task(at, triggers));
+pub(crate) fn analyse(
+    language: &Language,
+    source: &str,
+    ast: &AST,
+    triggers: &[Trigger],
+) -> Analysis {
+    let context = Context { language, source };
+    let bodies = bodies(ast);
+    let names = Names::of(&bodies);
+    let mut found = Findings::default();
+    let mut done = Vec::with_capacity(bodies.len());
+    for body in bodies {
+        let deeds;
+        (found, deeds) = Flow::new(&context, &names, found).body(&body);
+        done.push((body.name, deeds));
+    }
+    let reached = reach::reached(done);
+    let mut diagnostics = found.diagnostics;
+    diagnostics.extend(reached.unreached.into_iter().map(unreached));
+    diagnostics.extend(reached.idle.then(idle));
+    if let Some(at) = found.task_at {
+        diagnostics.extend(triggers::without_task(at, triggers));
+    }
+    if let Some((at, what)) = found.change_at {
+        diagnostics.extend(triggers::without_change(at, what, triggers));
+    }
+    if let Some((at, key)) = &found.data_at {
+        diagnostics.extend(triggers::without_data(*at, key, triggers));
     }
     sort(&mut diagnostics);
     Analysis {
         diagnostics,
-        actions: checked.actions.into_iter().collect(),
+        actions: reached.actions.into_iter().collect(),
         suspends: false,
+        endpoints: found.endpoints,
+        users: found.users,
     }
+}
+
+fn idle() -> Diagnostic {
+    Diagnostic::warning(
+        Code::NoAction,
+        Position::NONE,
+        "the script has no action, so it never does anything",
+    )
+    .hint("call email, webhook, task.update or another action")
+}
+
+fn unreached((action, at, function): (&'static str, Position, String)) -> Diagnostic {
+    Diagnostic::warning(
+        Code::UnreachableAction,
+        at,
+        format!("this `{action}` is never done, because nothing calls the function `{function}`"),
+    )
+    .hint(format!("call `{function}(…)`, or leave it out"))
 }
 
 fn sort(diagnostics: &mut Vec<Diagnostic>) {

@@ -1,12 +1,10 @@
 //! A complete walk over a script's syntax tree. Rhai's own `AST::walk` skips what follows
 //! `break`, so only its roots are taken from it.
 
-use rhai::{AST, ASTNode, Expr, FnCallExpr, Stmt, StmtBlock};
+use rhai::{AST, ASTNode, Expr, FnCallExpr, Stmt};
 
 /// What the walk comes by.
 pub(super) enum Node<'a> {
-    /// The statements of one block, together.
-    Block(&'a [Stmt]),
     Stmt(&'a Stmt),
     Expr(&'a Expr),
 }
@@ -16,7 +14,6 @@ type Visit<'v> = dyn FnMut(Node<'_>) + 'v;
 
 /// Walks all of a script, functions and closures included.
 pub(super) fn script(ast: &AST, visit: &mut Visit<'_>) {
-    visit(Node::Block(ast.statements()));
     ast.walk(&mut |path: &[ASTNode]| {
         if let [ASTNode::Stmt(root)] = path {
             stmt(root, visit);
@@ -25,25 +22,9 @@ pub(super) fn script(ast: &AST, visit: &mut Visit<'_>) {
     });
 }
 
-/// Walks the bodies of functions and closures only.
-pub(super) fn functions(ast: &AST, visit: &mut Visit<'_>) {
-    // `AST::walk` comes by the top level first.
-    let mut top = ast.statements().len();
-    ast.walk(&mut |path: &[ASTNode]| {
-        if let [ASTNode::Stmt(root)] = path {
-            if top > 0 {
-                top -= 1;
-            } else {
-                stmt(root, visit);
-            }
-        }
-        true
-    });
-}
-
-fn block(block: &StmtBlock, visit: &mut Visit<'_>) {
-    visit(Node::Block(block.statements()));
-    for inner in block.statements() {
+/// Walks a list of statements.
+pub(super) fn block(statements: &[Stmt], visit: &mut Visit<'_>) {
+    for inner in statements {
         stmt(inner, visit);
     }
 }
@@ -57,13 +38,13 @@ fn stmt(node: &Stmt, visit: &mut Visit<'_>) {
         | Stmt::Do(flow, _, _)
         | Stmt::TryCatch(flow, _) => {
             expr(&flow.expr, visit);
-            block(&flow.body, visit);
-            block(&flow.branch, visit);
+            block(flow.body.statements(), visit);
+            block(flow.branch.statements(), visit);
         }
         Stmt::For(parts, _) => {
             let (_, _, flow) = &**parts;
             expr(&flow.expr, visit);
-            block(&flow.body, visit);
+            block(flow.body.statements(), visit);
         }
         Stmt::Switch(parts, _) => {
             let (subject, cases) = &**parts;
@@ -79,7 +60,7 @@ fn stmt(node: &Stmt, visit: &mut Visit<'_>) {
             expr(&parts.1.rhs, visit);
         }
         Stmt::FnCall(call, _) => arguments(call, visit),
-        Stmt::Block(inner) => block(inner, visit),
+        Stmt::Block(inner) => block(inner.statements(), visit),
         Stmt::Expr(inner) => expr(inner, visit),
         Stmt::BreakLoop(Some(inner), _, _) | Stmt::Return(Some(inner), _, _) => {
             expr(inner, visit);
@@ -89,7 +70,8 @@ fn stmt(node: &Stmt, visit: &mut Visit<'_>) {
     }
 }
 
-fn expr(node: &Expr, visit: &mut Visit<'_>) {
+/// Walks an expression.
+pub(super) fn expr(node: &Expr, visit: &mut Visit<'_>) {
     visit(Node::Expr(node));
     match node {
         Expr::InterpolatedString(parts, _) | Expr::Array(parts, _) => {
@@ -103,7 +85,7 @@ fn expr(node: &Expr, visit: &mut Visit<'_>) {
             }
         }
         Expr::MethodCall(call, _) | Expr::FnCall(call, _) => arguments(call, visit),
-        Expr::Stmt(inner) => block(inner, visit),
+        Expr::Stmt(inner) => block(inner.statements(), visit),
         Expr::Dot(pair, _, _) | Expr::Index(pair, _, _) => {
             expr(&pair.lhs, visit);
             expr(&pair.rhs, visit);

@@ -58,10 +58,6 @@ mod workspace {
     }
 }
 
-pub(crate) use event::FIELDS as EVENT_FIELDS;
-pub(crate) use rule::FIELDS as RULE_FIELDS;
-pub(crate) use workspace::FIELDS as WORKSPACE_FIELDS;
-
 pub(super) fn register(engine: &mut Engine) {
     event::register(engine);
     rule::register(engine);

@@ -19,7 +19,7 @@ pub(crate) use json::to_json;
 pub(crate) use people::{UserHandle, find_user, user_of};
 pub(crate) use state::StateHandle;
 pub(crate) use task::TaskHandle;
-pub(crate) use time::{BusinessDays, Moment, TIME_FIELDS};
+pub(crate) use time::{BusinessDays, Moment};
 
 use crate::evaluation::{self, Host};
 use crate::nearest::did_you_mean;
@@ -40,17 +40,6 @@ pub(crate) const NAMES: &[&str] = &[
     "HIGH",
     "URGENT",
 ];
-
-/// The fields of the names above that have any.
-pub(crate) fn fields_of(name: &str) -> Option<&'static [&'static str]> {
-    match name {
-        "task" | "previous" => Some(task::FIELDS),
-        "event" => Some(facts::EVENT_FIELDS),
-        "rule" => Some(facts::RULE_FIELDS),
-        "workspace" => Some(facts::WORKSPACE_FIELDS),
-        _ => None,
-    }
-}
 
 /// What a name of [`NAMES`] stands for in the evaluation at hand.
 pub(crate) fn resolve(name: &str) -> Host<Option<Dynamic>> {

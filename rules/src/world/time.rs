@@ -11,15 +11,6 @@ use smarttasks_model::{Span, TimeZone, Timestamp};
 use std::cmp::Ordering;
 use std::fmt::Write;
 
-/// The fields of a task that hold a [`Moment`].
-pub(crate) const TIME_FIELDS: &[&str] = &[
-    "due_at",
-    "created_at",
-    "updated_at",
-    "status_changed_at",
-    "completed_at",
-];
-
 /// Longest pattern of `format`: chrono's output grows to twelve times its pattern.
 const LONGEST_PATTERN: usize = 64;
 

@@ -86,7 +86,7 @@ fn an_unknown_function_is_told_with_the_nearest_name() {
     );
     assert_eq!(
         world.refused("task.comment()")[0].message,
-        "`comment` does not take 0 arguments; it takes 1"
+        "`task.comment` does not take 0 arguments; it takes 1"
     );
     // A closure under a key of a map is no unknown function, nor is one of the script's own.
     world.actions("let m = #{ greet: |n| n + 1 }; log(m.greet(1)); fn twice(x) { x * 2 } log(twice(2)); fn me() { this } log(5.me());");

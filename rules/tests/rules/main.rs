@@ -11,6 +11,7 @@ mod analysis;
 mod business_days;
 mod child;
 mod fuzz;
+mod diagnostics;
 mod hostile;
 mod pool;
 mod queries;

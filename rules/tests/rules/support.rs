@@ -7,7 +7,7 @@ use smarttasks_model::{
 };
 use smarttasks_rules::{
     Action, Answer, Diagnostic, Inputs, Language, Limits, Outcome, Program, Query, RuleFacts,
-    ScriptError, WorkspaceFacts,
+    ScriptError, Severity, WorkspaceFacts,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -182,12 +182,12 @@ impl World {
             .unwrap_or_else(|| panic!("{script} did not fail"))
     }
 
-    /// The findings of a script that must not compile.
+    /// The errors of a script that must not be stored.
     pub fn refused(&self, script: &str) -> Vec<Diagnostic> {
-        match self.language.compile(script) {
-            Ok(_) => panic!("{script} compiled"),
-            Err(found) => found,
-        }
+        let mut found = self.language.analyse(script, &[]).diagnostics;
+        found.retain(|found| found.severity == Severity::Error);
+        assert!(!found.is_empty(), "{script} would be stored");
+        found
     }
 }
 

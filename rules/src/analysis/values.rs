@@ -1,0 +1,160 @@
+//! What the functions of the language take, where their Rust types do not say it, and which
+//! written values they refuse.
+
+use super::types::{Kind, Type};
+use crate::action;
+use crate::nearest::did_you_mean;
+use chrono::format::StrftimeItems;
+use smarttasks_model::{Email, EventType, Priority, Status, TimeZone, Timestamp, UserId};
+use std::str::FromStr;
+
+const TEXT: &[Kind] = &[Kind::Text];
+const NUMBER: &[Kind] = &[Kind::Int, Kind::Float];
+const TASK: &[Kind] = &[Kind::Task];
+const USER: &[Kind] = &[Kind::User, Kind::Text, Kind::Absent];
+const RECIPIENTS: &[Kind] = &[Kind::User, Kind::Text, Kind::List, Kind::Absent];
+const ANYTHING: &[Kind] = &[];
+
+/// The kinds that each parameter takes, of functions that take any value and look at it
+/// themselves. No kind stands for all.
+pub(super) fn parameters(name: &str, arguments: usize) -> &'static [&'static [Kind]] {
+    match (name, arguments) {
+        ("email", 3) => &[RECIPIENTS, TEXT, TEXT],
+        ("webhook", 2) => &[TEXT, ANYTHING],
+        ("emit", 1) => &[TEXT],
+        ("emit", 2) => &[TEXT, ANYTHING],
+        ("assign", 2) => &[TASK, USER],
+        ("comment" | "tag" | "untag", 2) => &[TASK, TEXT],
+        ("seconds" | "minutes" | "hours" | "days" | "weeks", 1) => &[NUMBER],
+        _ => &[],
+    }
+}
+
+/// The keys that a call takes in its map.
+pub(super) fn keys(call: &str) -> &'static [&'static str] {
+    match call {
+        "email" => action::EMAIL_KEYS,
+        "create_task" | "task.update" => action::SETTABLE,
+        _ => &[],
+    }
+}
+
+/// The kinds that a key takes; none stands for all.
+pub(super) fn key_kinds(call: &str, key: &str) -> &'static [Kind] {
+    match (call, key) {
+        ("email", "to") => RECIPIENTS,
+        ("email", "subject" | "text") => TEXT,
+        ("email", "html") => &[Kind::Text, Kind::Absent],
+        ("create_task" | "task.update", key) => match key {
+            "title" | "description" => TEXT,
+            "status" => TEXT,
+            "project" | "parent_id" | "assignee_id" => &[Kind::Text, Kind::Absent],
+            "priority" => &[Kind::Priority, Kind::Text],
+            "assignee" => USER,
+            "tags" => &[Kind::List],
+            "due_at" => &[Kind::Moment, Kind::Text, Kind::Absent],
+            "fields" => &[Kind::Map],
+            _ => ANYTHING,
+        },
+        _ => ANYTHING,
+    }
+}
+
+/// What is wrong with a value that stands in the script.
+pub(super) struct Problem {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Problem {
+    fn new(message: String, hint: Option<&str>) -> Self {
+        Self {
+            message,
+            hint: hint.map(str::to_owned),
+        }
+    }
+}
+
+/// The argument that a call surely refuses.
+pub(super) fn invalid(call: &str, arguments: &[Type]) -> Option<(usize, Problem)> {
+    let (place, check): (usize, fn(&str) -> Option<Problem>) = match (call, arguments.len()) {
+        ("timestamp", 1) => (0, instant),
+        ("in_zone", 2) => (1, zone),
+        ("format", 2) => (1, pattern),
+        ("emit", 1 | 2) => (0, event_type),
+        ("email", 3) => (0, address),
+        _ => return None,
+    };
+    let text = arguments[place].text.as_deref()?;
+    check(text).map(|problem| (place, problem))
+}
+
+fn instant(text: &str) -> Option<Problem> {
+    text.parse::<Timestamp>().err().map(|_| {
+        Problem::new(
+            format!("\"{text}\" is not an instant"),
+            Some("write it as 2026-12-01T09:00:00Z, with its zone"),
+        )
+    })
+}
+
+fn zone(text: &str) -> Option<Problem> {
+    text.parse::<TimeZone>().err().map(|_| {
+        let names = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+        let near = did_you_mean(text, names);
+        Problem {
+            message: format!("there is no time zone \"{text}\""),
+            hint: near.or_else(|| Some("write it as Europe/Berlin".to_owned())),
+        }
+    })
+}
+
+fn pattern(text: &str) -> Option<Problem> {
+    StrftimeItems::new(text).parse().err().map(|_| {
+        Problem::new(
+            format!("\"{text}\" is not a pattern of strftime"),
+            Some("a pattern is such as \"%d %b %H:%M\""),
+        )
+    })
+}
+
+fn event_type(text: &str) -> Option<Problem> {
+    EventType::custom(text)
+        .err()
+        .map(|error| Problem::new(format!("no event can be called \"{text}\": {error}"), None))
+}
+
+fn address(text: &str) -> Option<Problem> {
+    let known = text.parse::<UserId>().is_ok() || text.parse::<Email>().is_ok();
+    (!known).then(|| {
+        Problem::new(
+            format!("\"{text}\" is not an address"),
+            Some("write it as ann@example.com, or give a user"),
+        )
+    })
+}
+
+/// What is wrong with a text as a status.
+pub(super) fn status(text: &str) -> Option<Problem> {
+    if Status::from_str(text).is_ok() {
+        return None;
+    }
+    let all = Status::ALL.iter().map(|status| status.as_str());
+    let hint = did_you_mean(text, all.clone())
+        .unwrap_or_else(|| format!("it is one of {}", all.collect::<Vec<_>>().join(", ")));
+    Some(Problem {
+        message: format!("no status is \"{text}\""),
+        hint: Some(hint),
+    })
+}
+
+/// What is wrong with a text as a priority, where one is taken as a text.
+pub(super) fn priority(text: &str) -> Option<Problem> {
+    if Priority::from_str(text).is_ok() {
+        return None;
+    }
+    Some(Problem::new(
+        format!("no priority is \"{text}\""),
+        Some("the priorities are LOW, NORMAL, HIGH and URGENT"),
+    ))
+}
