@@ -1,6 +1,8 @@
 //! The real name that somebody probably meant.
 
-/// The candidate with the smallest edit distance to `name`, when it is near enough to be meant.
+/// The candidate with the smallest edit distance to `name`, when it is near enough to be meant; or
+/// else one of which `name` is the first word (`due` of `due_at`), or which it lengthens (`length`
+/// for `len`).
 pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -10,13 +12,25 @@ pub(crate) fn nearest<'a>(
     let most = (length / 3).clamp(1, 3);
     candidates
         .into_iter()
-        // No nearer than by the difference of their lengths. A script may name hundreds that do
-        // not exist, and measuring each against all would take seconds.
-        .filter(|candidate| candidate.chars().count().abs_diff(length) <= most)
-        .map(|candidate| (distance(&name, &candidate.to_ascii_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= most)
+        .filter_map(|candidate| {
+            let real = candidate.to_ascii_lowercase();
+            // No nearer than by the difference of their lengths. A script may name hundreds that
+            // do not exist, and measuring each against all would take seconds.
+            let alike = real.chars().count().abs_diff(length) <= most;
+            let by_letters = alike
+                .then(|| distance(&name, &real))
+                .filter(|distance| *distance <= most);
+            let by_word = begins(&real, &name) || begins(&name, &real);
+            Some((by_letters.or(by_word.then_some(usize::MAX))?, candidate))
+        })
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+/// Whether `short`, of three letters or more, is the beginning of `long`, and not of a word in it.
+fn begins(long: &str, short: &str) -> bool {
+    let rest = long.strip_prefix(short);
+    short.len() >= 3 && rest.is_some_and(|rest| rest.starts_with('_') || short == "len")
 }
 
 /// `; did you mean …?`, or nothing.
@@ -63,7 +77,8 @@ mod tests {
     fn a_slip_of_the_finger_finds_the_real_name() {
         let names = ["title", "status", "due_at", "assignee"];
         assert_eq!(nearest("titel", names), Some("title"));
-        assert_eq!(nearest("due", ["due_at", "id"]), None);
+        assert_eq!(nearest("due", ["due_at", "id"]), Some("due_at"));
+        assert_eq!(nearest("length", ["bytes", "len"]), Some("len"));
         assert_eq!(nearest("dueat", names), Some("due_at"));
         assert_eq!(nearest("asignee", names), Some("assignee"));
         assert_eq!(nearest("colour", names), None);

@@ -36,7 +36,8 @@ pub(super) fn bodies(ast: &AST) -> Vec<Body> {
     };
     let functions = ast.iter_fn_def().map(|function| {
         let arity = function.params.len();
-        let alone = ast.clone_functions_only_filtered(|_, _, _, name, parameters| {
+        let mut alone = ast.clone_functions_only();
+        alone.retain_functions(|_, _, name, parameters| {
             name == function.name.as_str() && parameters == arity
         });
         let mut statements = Vec::new();

@@ -153,13 +153,21 @@ impl Flow<'_> {
             .map(|count| count.saturating_sub(subject).to_string())
             .collect();
         let counts: Vec<String> = counts.into_iter().collect();
+        if own.is_some() {
+            self.deeds.calls(call.name, self.is_dead());
+        }
         let message = format!(
             "`{}` does not take {}; it takes {}",
             call.spoken(),
             counted(call.written.len()),
             counts.join(" or ")
         );
-        self.say(Diagnostic::error(Code::WrongArguments, call.at, message));
+        let found = Diagnostic::error(Code::WrongArguments, call.at, message);
+        self.say(found.hint(match action_of(call.name, call.method) {
+            Some("email") => "write `email(to, subject, text)` or `email(#{ to, subject, text })`",
+            Some("webhook") => "write `webhook(endpoint, payload)`",
+            _ => "give as many as it takes",
+        }));
         false
     }
 
@@ -216,14 +224,15 @@ impl Flow<'_> {
             Fit::WrongTogether => {
                 let kinds: Vec<&str> = call.arguments.iter().map(|of| of.kind.words()).collect();
                 let message = format!("`{}` does not take {}", call.spoken(), kinds.join(" and "));
-                self.say(Diagnostic::error(Code::WrongType, call.at, message));
+                let found = Diagnostic::error(Code::WrongType, call.at, message);
+                self.say(found.hint("give values of other kinds"));
             }
         }
     }
 
     fn wrong_type(&mut self, call: &Call<'_>, place: usize, takes: &[Kind]) {
         let argument = &call.arguments[place];
-        let expected = listed(takes.iter().map(|kind| kind.words()));
+        let expected = values::expected(takes);
         let (name, got) = (call.spoken(), argument.kind.words());
         let number = place + usize::from(!call.method);
         let message = if call.method && place == 0 {
@@ -237,22 +246,7 @@ impl Flow<'_> {
             )
         };
         let found = Diagnostic::error(Code::WrongType, call.place(place), message);
-        let as_number = argument
-            .text
-            .as_ref()
-            .and_then(|text| text.parse::<i64>().ok());
-        let takes_text = takes.iter().any(|kind| kind.is_text());
-        self.say(
-            if let Some(number) = as_number.filter(|_| takes.contains(&Kind::Int)) {
-                found.hint(format!("leave out the quotes: {number}"))
-            } else if argument.kind == Kind::Absent {
-                found.hint("what is absent is `()`; give a value")
-            } else if takes_text && place >= usize::from(call.method) {
-                found.hint("to write it out, put it into a text: `${…}` between backticks")
-            } else {
-                found
-            },
-        );
+        self.say(found.hint(values::instead(takes, argument)));
     }
 
     /// Remembers an action, and what it does to what was tested.
@@ -273,12 +267,12 @@ impl Flow<'_> {
         let text = |place: usize| call.arguments.get(place).and_then(|of| of.text.clone());
         match (call.name, call.arguments.len()) {
             ("email" | "notify", 3) => {
-                self.recipient(call.place(0), &call.arguments[0], call.name);
+                self.recipient(call.place(0), &call.arguments[0]);
             }
             ("email", 1) => {
                 let entries = call.arguments[0].entries.as_deref().unwrap_or_default();
                 if let Some(to) = entries.iter().find(|entry| entry.key.name == "to") {
-                    self.recipient(to.at, &to.value, "email");
+                    self.recipient(to.at, &to.value);
                 }
             }
             ("webhook", 2) => {
@@ -313,9 +307,7 @@ impl Flow<'_> {
 
     /// `changed("stauts")`.
     fn changed(&mut self, field: Option<rhai::ImmutableString>, call: &Call<'_>) {
-        self.found
-            .change_at
-            .get_or_insert((call.at, "`changed(…)`"));
+        self.found.changes.push((call.at, "`changed(…)`"));
         let Some(field) = field else {
             return;
         };
@@ -334,7 +326,7 @@ impl Flow<'_> {
     }
 
     /// Warns where it may be that nobody gets the message.
-    fn recipient(&mut self, at: Position, to: &Type, call: &str) {
+    fn recipient(&mut self, at: Position, to: &Type) {
         let one = std::slice::from_ref(to);
         let all = match to.kind {
             Kind::List => to.items.as_deref().unwrap_or_default(),
@@ -347,14 +339,14 @@ impl Flow<'_> {
         if !all.iter().all(may_lack) || !path.contains('.') {
             return;
         }
-        let what = match call {
-            "notify" => "told",
-            _ => "written to",
+        let may = match to.kind {
+            Kind::Absent => "is",
+            _ => "may be",
         };
         let found = Diagnostic::warning(
             Code::AbsentRecipient,
             at,
-            format!("`{path}` may be absent, and then nobody is {what}"),
+            format!("`{path}` {may} absent, and then nobody gets it"),
         );
         self.say(match path {
             "task.assignee" | "previous.assignee" => {
@@ -390,20 +382,5 @@ fn ordinal(number: usize) -> String {
         2 => "second".to_owned(),
         3 => "third".to_owned(),
         more => format!("{more}th"),
-    }
-}
-
-/// `a, b or c`.
-pub(super) fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    let mut unique: Vec<&str> = Vec::new();
-    for word in words {
-        if !unique.contains(&word) {
-            unique.push(word);
-        }
-    }
-    match &unique[..] {
-        [] => "something else".to_owned(),
-        [one] => (*one).to_owned(),
-        [all @ .., last] => format!("{} or {last}", all.join(", ")),
     }
 }

@@ -74,10 +74,13 @@ impl Flow<'_> {
         let with_time = [a.1.kind, b.1.kind]
             .iter()
             .any(|kind| matches!(kind, Kind::Moment | Kind::Span));
-        self.say(match (with_number, with_time, name) {
-            (true, true, "+" | "-") => found.hint("say what is counted: hours(4), days(2)"),
-            _ => found,
-        });
+        self.say(found.hint(match (with_number, with_time, name) {
+            (true, true, "+" | "-") => "say what is counted: hours(4), days(2)",
+            (_, true, _) => {
+                "to a time a duration can be added, `now() + hours(1)`; two times can be subtracted"
+            }
+            _ => "put what you mean to write out into a text: `${…}` between backticks",
+        }));
     }
 
     fn comparison(&mut self, name: &str, a: (&Expr, &Type), b: (&Expr, &Type), at: Position) {
@@ -166,7 +169,8 @@ impl Flow<'_> {
                     _ => list.kind.words().to_owned(),
                 };
                 let message = format!("{what} cannot be looked for in {subject}");
-                self.say(Diagnostic::error(Code::WrongType, at, message));
+                let found = Diagnostic::error(Code::WrongType, at, message);
+                self.say(found.hint("look for a value in a list, or for a text in a text"));
             }
         }
     }
@@ -238,9 +242,7 @@ fn hint(a: (&Expr, &Type), b: (&Expr, &Type)) -> Option<String> {
         (Kind::Moment, Kind::Int | Kind::Float) => {
             "compare it with a time, such as now() or now() + days(1)".to_owned()
         }
-        (Kind::Span, Kind::Int | Kind::Float) => {
-            "compare it with a duration, such as hours(4) or days(2)".to_owned()
-        }
+        (Kind::Span, _) => "compare it with a duration, such as hours(4) or days(2)".to_owned(),
         (Kind::List, Kind::Text) => {
             let list = name.map_or_else(|| "list".to_owned(), |name| name.replace('`', ""));
             let text = spoken(b.0).map_or_else(|| "…".to_owned(), |text| text.replace('`', ""));
@@ -250,7 +252,8 @@ fn hint(a: (&Expr, &Type), b: (&Expr, &Type)) -> Option<String> {
             let user = name.map_or_else(|| "user".to_owned(), |name| name.replace('`', ""));
             format!("compare `{user}.email`, or `{user}.id`, or with user(\"ann@example.com\")")
         }
-        (Kind::Bool, Kind::Text | Kind::Int) => "it is true or false by itself".to_owned(),
+        (Kind::Bool, _) => "it is true or false by itself: leave the comparison out".to_owned(),
+        (Kind::Text, Kind::Int | Kind::Float) => "a text stands between quotes".to_owned(),
         (Kind::Int | Kind::Float, Kind::Text) => match &b.1.text {
             Some(text) if text.parse::<f64>().is_ok() => format!("leave out the quotes: {text}"),
             _ => return None,
@@ -259,13 +262,10 @@ fn hint(a: (&Expr, &Type), b: (&Expr, &Type)) -> Option<String> {
     })
 }
 
-/// An expression and its kind, as in "`task.priority`, a priority,".
-fn described(expr: &Expr, of: &Type) -> String {
+/// An expression and its kind, as in "`task.age` (duration)".
+pub(super) fn described(expr: &Expr, of: &Type) -> String {
     match (spoken(expr), of.kind) {
-        (Some(text), kind @ (Kind::Event | Kind::Rule | Kind::Workspace)) => {
-            let _ = kind;
-            text
-        }
+        (Some(text), Kind::Event | Kind::Rule | Kind::Workspace | Kind::Absent) => text,
         (Some(text), kind) => format!("{text} ({})", short(kind)),
         (None, kind) => kind.words().to_owned(),
     }

@@ -36,8 +36,8 @@ pub(super) struct Findings {
     pub(super) users: Vec<Reference>,
     /// Where the script first speaks of `task`.
     pub(super) task_at: Option<Position>,
-    /// Where it first asks what changed, and how.
-    pub(super) change_at: Option<(Position, &'static str)>,
+    /// Where it asks what changed, and how.
+    pub(super) changes: Vec<(Position, &'static str)>,
     /// Where it first reads what the event carries, and by which key.
     pub(super) data_at: Option<(Position, String)>,
 }
@@ -52,7 +52,7 @@ pub(super) struct End {
 impl End {
     fn hint(self) -> String {
         let line = self.at.line().unwrap_or_default();
-        format!("{} in line {line} never goes on to here", self.what)
+        format!("{} in line {line} leaves before it, always", self.what)
     }
 }
 
@@ -305,7 +305,10 @@ impl<'a> Flow<'a> {
         if never && !was_dead && !block.is_empty() {
             let line = at.line().unwrap_or_default();
             let first = block.statements()[0].position();
-            self.unreachable(first, format!("the condition in line {line} never changes"));
+            self.unreachable(
+                first,
+                format!("the condition in line {line} is always the same"),
+            );
         }
         let end = self.block(block.statements());
         self.dead = was_dead;
@@ -427,7 +430,7 @@ impl<'a> Flow<'a> {
             self.found.task_at.get_or_insert(at);
         }
         if name == "previous" {
-            self.found.change_at.get_or_insert((at, "`previous`"));
+            self.found.changes.push((at, "`previous`"));
         }
         match self.local(name) {
             Some(local) => local.clone(),

@@ -1,5 +1,6 @@
 //! Expressions: what they are, and what a test of them establishes.
 
+use super::compare::described;
 use super::facts::Presence;
 use super::flow::Flow;
 use super::types::{self, Entry, Kind, Type};
@@ -210,8 +211,12 @@ impl Flow<'_> {
             format!("it is called: `.{name}(…)`")
         } else {
             let near = did_you_mean(name, fields.iter().copied());
-            near.unwrap_or_else(|| match fields {
-                [] => "it has no fields".to_owned(),
+            near.unwrap_or_else(|| match (of.kind, fields) {
+                (Kind::Task, _) => format!(
+                    "a field of your own is `task.fields.{name}`; a task has {}",
+                    fields.join(", ")
+                ),
+                (_, []) => "it has no fields".to_owned(),
                 _ => format!("it has {}", fields.join(", ")),
             })
         };
@@ -224,10 +229,7 @@ impl Flow<'_> {
         if matches!(value.kind, Kind::Unknown | Kind::Bool) {
             return;
         }
-        let what = super::compare::spoken(expr).map_or_else(
-            || value.kind.words().to_owned(),
-            |text| format!("{text}, which is {}", value.kind.words()),
-        );
+        let what = described(expr, &value);
         let found = Diagnostic::error(
             Code::WrongType,
             expr.start_position(),

@@ -1,6 +1,5 @@
 //! The maps that calls take: `task.update(#{ … })` and the like.
 
-use super::calls::listed;
 use super::flow::Flow;
 use super::types::{Entry, Kind};
 use super::values::{self, Problem};
@@ -51,10 +50,11 @@ impl Flow<'_> {
             && let Some(kinds) = value.kinds()
             && !kinds.iter().any(fits)
         {
-            let expected = listed(takes.iter().map(|kind| kind.words()));
+            let expected = values::expected(takes);
             let got = value.kind.words();
             let message = format!("`{key}` of `{call}` must be {expected}, not {got}");
-            self.say(Diagnostic::error(Code::WrongType, entry.at, message));
+            let found = Diagnostic::error(Code::WrongType, entry.at, message);
+            self.say(found.hint(values::instead(takes, value)));
             return;
         }
         let one = std::slice::from_ref(value);

@@ -19,7 +19,7 @@ mod values;
 mod walk;
 
 use crate::diagnostic::Code;
-use crate::{Diagnostic, Language};
+use crate::{Diagnostic, Language, Severity};
 use body::{Names, bodies};
 use flow::{Findings, Flow};
 pub(crate) use names::explain;
@@ -78,12 +78,16 @@ pub(crate) fn analyse(
     }
     let reached = reach::reached(done);
     let mut diagnostics = found.diagnostics;
+    let refused = diagnostics
+        .iter()
+        .any(|found| found.severity == Severity::Error);
     diagnostics.extend(reached.unreached.into_iter().map(unreached));
-    diagnostics.extend(reached.idle.then(idle));
+    // What it does, a script with errors may only say wrongly.
+    diagnostics.extend((reached.idle && !refused).then(idle));
     if let Some(at) = found.task_at {
         diagnostics.extend(triggers::without_task(at, triggers));
     }
-    if let Some((at, what)) = found.change_at {
+    for (at, what) in found.changes {
         diagnostics.extend(triggers::without_change(at, what, triggers));
     }
     if let Some((at, key)) = &found.data_at {

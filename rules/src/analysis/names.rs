@@ -40,7 +40,10 @@ fn captured(name: &str, at: Position, closure: bool) -> Diagnostic {
             "closure",
             format!("hand it over, `(|{name}, x| …).curry({name})`, or use a `for` loop"),
         ),
-        false => ("function", format!("hand it over as an argument: `fn name({name}) {{ … }}`")),
+        false => (
+            "function",
+            format!("hand it over as an argument: `fn name({name}) {{ … }}`"),
+        ),
     };
     Diagnostic::error(
         Code::CapturedVariable,

@@ -8,11 +8,20 @@ use rhai::{LexError, ParseError, ParseErrorType, Position};
 /// apart elsewhere, because that needs the whole script.
 pub(super) fn explained(source: &str, error: &ParseError) -> Diagnostic {
     let ParseError(kind, at) = error;
+    let word = word_at(source, *at);
     let found = match &**kind {
+        ParseErrorType::VariableExpected if word.is_some() => syntax(
+            *at,
+            format!(
+                "`{}` is a word of the language and cannot be a name",
+                word.unwrap_or_default()
+            ),
+        )
+        .hint("choose another name"),
         ParseErrorType::BadInput(error) => lexical(error, *at),
         other => structural(other, *at),
     };
-    match word_at(source, *at).and_then(foreign) {
+    match word.and_then(foreign) {
         Some(hint) if found.code == "syntax" => found.hint(hint),
         _ => found,
     }
@@ -91,7 +100,11 @@ fn structural(kind: &ParseErrorType, at: Position) -> Diagnostic {
         E::LiteralTooLarge(what, most) => Diagnostic::error(
             Code::LimitLiteral,
             at,
-            format!("{} is over the limit of {most}", what.to_lowercase()),
+            match what.to_lowercase() {
+                what if what.contains("array") => format!("this list has more than {most} values"),
+                what if what.contains("map") => format!("this map has more than {most} entries"),
+                _ => format!("this text is longer than {most} letters"),
+            },
         )
         .hint("make it shorter"),
         E::ExprExpected(what) if what.contains("literal") => Diagnostic::error(

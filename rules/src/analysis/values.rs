@@ -60,6 +60,52 @@ pub(super) fn key_kinds(call: &str, key: &str) -> &'static [Kind] {
     }
 }
 
+/// What is taken, in words. A text that is taken for a user is an address.
+pub(super) fn expected(takes: &[Kind]) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    for kind in takes {
+        let word = match kind {
+            Kind::Absent => continue,
+            Kind::Text if takes.contains(&Kind::User) => "an address",
+            kind => kind.words(),
+        };
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    match &words[..] {
+        [] => "something else".to_owned(),
+        [one] => (*one).to_owned(),
+        [all @ .., last] => format!("{} or {last}", all.join(", ")),
+    }
+}
+
+/// What to write instead of a value of a wrong kind.
+pub(super) fn instead(takes: &[Kind], got: &Type) -> String {
+    let number = got.text.as_ref().filter(|text| text.parse::<f64>().is_ok());
+    let example = match takes.first().copied().unwrap_or_default() {
+        Kind::Int | Kind::Float => match number {
+            Some(number) => return format!("leave out the quotes: {number}"),
+            None => "a number is such as 5 or 1.5",
+        },
+        Kind::Text => match got.kind {
+            Kind::Absent => "`()` is nothing at all; a text stands between quotes",
+            Kind::User => "say what of the user is meant: its `.name` or `.email`",
+            Kind::Task => "say what of the task is meant: its `.title` or `.id`",
+            _ => "to write it out, put it into a text: `${…}` between backticks",
+        },
+        Kind::User => "a user is such as `task.owner`, an address such as \"ann@example.com\"",
+        Kind::Task => "do it to a task, such as `task`",
+        Kind::Moment => "a time is such as now() + days(1) or `task.due_at`",
+        Kind::Span => "a duration is such as hours(4) or days(2)",
+        Kind::Priority => "the priorities are LOW, NORMAL, HIGH and URGENT",
+        Kind::List => "a list is written `[a, b]`",
+        Kind::Map => "a map is written `#{ key: value }`",
+        _ => "give a value of another kind",
+    };
+    example.to_owned()
+}
+
 /// What is wrong with a value that stands in the script.
 pub(super) struct Problem {
     pub(super) message: String,
@@ -119,9 +165,10 @@ fn pattern(text: &str) -> Option<Problem> {
 }
 
 fn event_type(text: &str) -> Option<Problem> {
-    EventType::custom(text)
-        .err()
-        .map(|error| Problem::new(format!("no event can be called \"{text}\": {error}"), None))
+    EventType::custom(text).err().map(|error| {
+        let message = format!("no event can be called \"{text}\": {error}");
+        Problem::new(message, Some("write it as ci.failed or invoice.paid"))
+    })
 }
 
 fn address(text: &str) -> Option<Problem> {

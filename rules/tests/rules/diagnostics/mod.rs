@@ -110,7 +110,7 @@ fn a_script_that_is_too_long_is_told_so() {
     let found = analysed(&world, &list);
     assert_eq!(
         (found[0].code, found[0].message.as_str()),
-        ("limit_literal", "size of array is over the limit of 4096")
+        ("limit_literal", "this list has more than 4096 values")
     );
 }
 
