@@ -37,6 +37,9 @@ impl Call<'_> {
     fn spoken(&self) -> String {
         match action_of(self.name, self.method) {
             Some(action) => action.to_owned(),
+            None if self.method && self.arguments[0].kind == Kind::State => {
+                format!("state.{}", self.name)
+            }
             None => self.name.to_owned(),
         }
     }
@@ -233,7 +236,7 @@ impl Flow<'_> {
     fn wrong_type(&mut self, call: &Call<'_>, place: usize, takes: &[Kind]) {
         let argument = &call.arguments[place];
         let expected = values::expected(takes);
-        let (name, got) = (call.spoken(), argument.kind.words());
+        let (name, got) = (call.spoken(), values::given(argument.kind));
         let number = place + usize::from(!call.method);
         let message = if call.method && place == 0 {
             format!("`{}` is for {expected}, not for {got}", call.name)
@@ -257,7 +260,11 @@ impl Flow<'_> {
         if matches!(call.name, "assign" | "update") {
             self.facts.doubt();
         }
-        if call.method && matches!(call.name, "set" | "remove") {
+        let state = call
+            .arguments
+            .first()
+            .is_some_and(|of| of.kind == Kind::State);
+        if state && matches!(call.name, "set" | "remove") {
             self.deeds.keeps();
         }
     }

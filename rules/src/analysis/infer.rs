@@ -216,6 +216,9 @@ impl Flow<'_> {
                     "a field of your own is `task.fields.{name}`; a task has {}",
                     fields.join(", ")
                 ),
+                (Kind::State, _) => {
+                    format!("write `state.get(\"{name}\")` or `state.set(\"{name}\", …)`")
+                }
                 (_, []) => "it has no fields".to_owned(),
                 _ => format!("it has {}", fields.join(", ")),
             })

@@ -19,7 +19,7 @@ impl Flow<'_> {
             if known.contains(&entry.key.name.as_str()) {
                 self.value(call, entry);
             } else {
-                self.unknown_key(call, &entry.key, known);
+                self.unknown_key(call, &entry.key, &known);
             }
         }
         for needed in needed(call) {
@@ -51,7 +51,7 @@ impl Flow<'_> {
             && !kinds.iter().any(fits)
         {
             let expected = values::expected(takes);
-            let got = value.kind.words();
+            let got = values::given(value.kind);
             let message = format!("`{key}` of `{call}` must be {expected}, not {got}");
             let found = Diagnostic::error(Code::WrongType, entry.at, message);
             self.say(found.hint(values::instead(takes, value)));

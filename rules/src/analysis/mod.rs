@@ -93,6 +93,7 @@ pub(crate) fn analyse(
     if let Some((at, key)) = &found.data_at {
         diagnostics.extend(triggers::without_data(*at, key, triggers));
     }
+    bound(&mut diagnostics);
     sort(&mut diagnostics);
     Analysis {
         diagnostics,
@@ -119,6 +120,17 @@ fn unreached((action, at, function): (&'static str, Position, String)) -> Diagno
         format!("this `{action}` is never done, because nothing calls the function `{function}`"),
     )
     .hint(format!("call `{function}(…)`, or leave it out"))
+}
+
+/// Most findings about one script: nobody reads more at a time.
+const MOST: usize = 100;
+
+/// Keeps the first of too many, and errors rather than warnings.
+fn bound(diagnostics: &mut Vec<Diagnostic>) {
+    if diagnostics.len() > MOST {
+        diagnostics.sort_by_key(|found| found.severity == Severity::Warning);
+        diagnostics.truncate(MOST);
+    }
 }
 
 fn sort(diagnostics: &mut Vec<Diagnostic>) {

@@ -1,7 +1,10 @@
 //! What is known of a value without running the script: sound rather than clever, because an
 //! error that is none would keep a good rule from being stored.
 
-use crate::world::{EventHandle, Moment, RuleHandle, TaskHandle, UserHandle, WorkspaceHandle};
+use crate::world::{
+    BusinessDays, EventHandle, Moment, RuleHandle, StateHandle, TaskHandle, UserHandle,
+    WorkspaceHandle,
+};
 use rhai::{Array, Dynamic, FLOAT, INT, Ident, ImmutableString, Map, Position};
 use smarttasks_model::{Priority, Span};
 use std::any::TypeId;
@@ -26,11 +29,13 @@ pub(super) enum Kind {
     Priority,
     Moment,
     Span,
+    BusinessDays,
     Task,
     User,
     Event,
     Rule,
     Workspace,
+    State,
 }
 
 impl Kind {
@@ -49,11 +54,13 @@ impl Kind {
             Self::Priority => "a priority",
             Self::Moment => "a time",
             Self::Span => "a duration",
+            Self::BusinessDays => "a number of business days",
             Self::Task => "a task",
             Self::User => "a user",
             Self::Event => "the event",
             Self::Rule => "the rule",
             Self::Workspace => "the workspace",
+            Self::State => "what the rule keeps",
         }
     }
 
@@ -72,17 +79,19 @@ impl Kind {
             Self::Priority => TypeId::of::<Priority>(),
             Self::Moment => TypeId::of::<Moment>(),
             Self::Span => TypeId::of::<Span>(),
+            Self::BusinessDays => TypeId::of::<BusinessDays>(),
             Self::Task => TypeId::of::<TaskHandle>(),
             Self::User => TypeId::of::<UserHandle>(),
             Self::Event => TypeId::of::<EventHandle>(),
             Self::Rule => TypeId::of::<RuleHandle>(),
             Self::Workspace => TypeId::of::<WorkspaceHandle>(),
+            Self::State => TypeId::of::<StateHandle>(),
         })
     }
 
     /// The kind of a parameter, for messages.
     pub(super) fn of_type(id: TypeId) -> Option<Self> {
-        const ALL: [Kind; 16] = [
+        const ALL: [Kind; 18] = [
             Kind::Absent,
             Kind::Bool,
             Kind::Int,
@@ -94,11 +103,13 @@ impl Kind {
             Kind::Priority,
             Kind::Moment,
             Kind::Span,
+            Kind::BusinessDays,
             Kind::Task,
             Kind::User,
             Kind::Event,
             Kind::Rule,
             Kind::Workspace,
+            Kind::State,
         ];
         ALL.into_iter().find(|kind| kind.type_id() == Some(id))
     }
@@ -118,11 +129,13 @@ impl Kind {
             Self::Priority
                 | Self::Moment
                 | Self::Span
+                | Self::BusinessDays
                 | Self::Task
                 | Self::User
                 | Self::Event
                 | Self::Rule
                 | Self::Workspace
+                | Self::State
         )
     }
 
@@ -249,6 +262,7 @@ pub(super) fn of_name(name: &str) -> Type {
         "event" => Type::of(Kind::Event).at(name),
         "rule" => Type::of(Kind::Rule),
         "workspace" => Type::of(Kind::Workspace),
+        "state" => Type::of(Kind::State),
         _ => Type::UNKNOWN,
     }
 }
@@ -314,6 +328,7 @@ pub(super) fn of_call(name: &str, first: &Type) -> Type {
     match name {
         "now" | "timestamp" | "in_zone" => Type::of(Kind::Moment),
         "seconds" | "minutes" | "hours" | "days" | "weeks" => Type::of(Kind::Span),
+        "business_days" => Type::of(Kind::BusinessDays),
         "format" if first.kind == Kind::Moment => Type::of(Kind::Text),
         "abs" if first.kind == Kind::Span => Type::of(Kind::Span),
         "create_task" => Type::of(Kind::Task),
@@ -330,11 +345,12 @@ pub(super) fn of_call(name: &str, first: &Type) -> Type {
 
 /// What an operator gives; unknown when it is not in this table.
 pub(super) fn of_operator(operator: &str, a: Kind, b: Kind) -> Type {
-    use Kind::{Float, Int, Moment, Span, Text};
+    use Kind::{BusinessDays, Float, Int, Moment, Span, Text};
     Type::of(match (operator, a, b) {
         ("==" | "!=" | "<" | "<=" | ">" | ">=", _, _) => Kind::Bool,
         ("-", Moment, Moment) => Span,
         ("+" | "-", Moment, Span) | ("+", Span, Moment) => Moment,
+        ("+" | "-", Moment, BusinessDays) | ("+", BusinessDays, Moment) => Moment,
         ("+" | "-", Span, Span) => Span,
         ("*", Span, Int) | ("*", Int, Span) | ("/", Span, Int) => Span,
         ("/", Span, Span) => Float,

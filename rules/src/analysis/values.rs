@@ -2,8 +2,8 @@
 //! written values they refuse.
 
 use super::types::{Kind, Type};
-use crate::action;
 use crate::nearest::did_you_mean;
+use crate::{action, world};
 use chrono::format::StrftimeItems;
 use smarttasks_model::{Email, EventType, Priority, Status, TimeZone, Timestamp, UserId};
 use std::str::FromStr;
@@ -20,6 +20,9 @@ const ANYTHING: &[Kind] = &[];
 pub(super) fn parameters(name: &str, arguments: usize) -> &'static [&'static [Kind]] {
     match (name, arguments) {
         ("email", 3) => &[RECIPIENTS, TEXT, TEXT],
+        ("notify", 3) => &[USER, TEXT, TEXT],
+        ("user", 1) => &[USER],
+        ("business_days", 1) => &[&[Kind::Int]],
         ("webhook", 2) => &[TEXT, ANYTHING],
         ("emit", 1) => &[TEXT],
         ("emit", 2) => &[TEXT, ANYTHING],
@@ -31,11 +34,13 @@ pub(super) fn parameters(name: &str, arguments: usize) -> &'static [&'static [Ki
 }
 
 /// The keys that a call takes in its map.
-pub(super) fn keys(call: &str) -> &'static [&'static str] {
+pub(super) fn keys(call: &str) -> Vec<&'static str> {
     match call {
-        "email" => action::EMAIL_KEYS,
-        "create_task" | "task.update" => action::SETTABLE,
-        _ => &[],
+        "email" => action::EMAIL_KEYS.to_vec(),
+        "create_task" | "task.update" => action::SETTABLE.to_vec(),
+        "count" => world::FILTER_KEYS.to_vec(),
+        "tasks" => [world::FILTER_KEYS, &["limit"]].concat(),
+        _ => Vec::new(),
     }
 }
 
@@ -56,6 +61,17 @@ pub(super) fn key_kinds(call: &str, key: &str) -> &'static [Kind] {
             "fields" => &[Kind::Map],
             _ => ANYTHING,
         },
+        ("tasks" | "count", key) => match key {
+            "status" => &[Kind::Text, Kind::List],
+            "priority" => &[Kind::Priority, Kind::Text, Kind::List],
+            "open" | "overdue" => &[Kind::Bool],
+            "project" | "tag" | "q" => TEXT,
+            "assignee" => USER,
+            "creator" => &[Kind::User, Kind::Text],
+            "parent" => &[Kind::Task, Kind::Text],
+            "limit" => &[Kind::Int],
+            _ => &[Kind::Moment, Kind::Text],
+        },
         _ => ANYTHING,
     }
 }
@@ -67,6 +83,7 @@ pub(super) fn expected(takes: &[Kind]) -> String {
         let word = match kind {
             Kind::Absent => continue,
             Kind::Text if takes.contains(&Kind::User) => "an address",
+            Kind::Int if !takes.contains(&Kind::Float) => "a whole number",
             kind => kind.words(),
         };
         if !words.contains(&word) {
@@ -80,12 +97,22 @@ pub(super) fn expected(takes: &[Kind]) -> String {
     }
 }
 
+/// What is given instead, in words.
+pub(super) fn given(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Float => "a number with a fraction",
+        kind => kind.words(),
+    }
+}
+
 /// What to write instead of a value of a wrong kind.
 pub(super) fn instead(takes: &[Kind], got: &Type) -> String {
     let number = got.text.as_ref().filter(|text| text.parse::<f64>().is_ok());
     let example = match takes.first().copied().unwrap_or_default() {
+        Kind::Bool => "write `true` or `false`",
         Kind::Int | Kind::Float => match number {
             Some(number) => return format!("leave out the quotes: {number}"),
+            None if !takes.contains(&Kind::Float) => "a whole number is such as 5",
             None => "a number is such as 5 or 1.5",
         },
         Kind::Text => match got.kind {

@@ -17,6 +17,7 @@ mod written;
 pub(crate) use facts::{EventHandle, RuleHandle, WorkspaceHandle};
 pub(crate) use json::to_json;
 pub(crate) use people::{UserHandle, find_user, user_of};
+pub(crate) use queries::KEYS as FILTER_KEYS;
 pub(crate) use state::StateHandle;
 pub(crate) use task::TaskHandle;
 pub(crate) use time::{BusinessDays, Moment};

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use smarttasks_model::{TaskFilter, TaskId, UserId};
 
 /// What a script may ask by.
-const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "status",
     "open",
     "priority",
