@@ -77,6 +77,7 @@ codes! {
     UnreachableCode = "unreachable_code",
     UnreachableAction = "unreachable_action",
     EndlessLoop = "endless_loop",
+    HiddenFunction = "hidden_function",
     UnusedVariable = "unused_variable",
     AbsentRecipient = "absent_recipient",
     NoAction = "no_action",

@@ -266,6 +266,21 @@ pub async fn list(db: &Db, workspace: WorkspaceId, page: &Page) -> Result<Listed
     .await
 }
 
+/// The names of a workspace's endpoints, enabled or not.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn names(db: &Db, workspace: WorkspaceId) -> Result<Vec<String>> {
+    Ok(endpoints::Entity::find()
+        .select_only()
+        .column(endpoints::Column::Name)
+        .filter(endpoints::Column::WorkspaceId.eq(workspace.0))
+        .order_by_asc(endpoints::Column::Id)
+        .into_tuple()
+        .all(db.reader())
+        .await?)
+}
+
 /// Every endpoint of these workspaces, enabled or not, for the engine.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ use crate::page::{Page, PageParams, Scope};
 use crate::problem::ApiError;
 use axum::extract::State;
 use axum::response::Response;
-use check::checked;
+use check::{Checked, checked};
 use fields::{RuleFields, patched};
 use http::StatusCode;
 use serde_json::{Map, Value};
@@ -56,13 +56,13 @@ async fn create_rule(
     let spec = body.complete()?;
     let zone = workspace_zone(&app, workspace).await?;
     let (id, author) = (RuleId::new(app.now()), caller.actor.id);
-    let new = checked(&app, id, spec, zone, existing).await?;
+    let Checked { new, warnings } = checked(&app, workspace, id, spec, existing).await?;
     app.write_once(key, move |tx| {
-        let new = new.clone();
+        let (new, warnings) = (new.clone(), warnings.clone());
         Box::pin(async move {
             let rule = rules::create(tx, workspace, author, new).await?;
             let (location, version) = (format!("/api/v1/rules/{id}"), rule.version);
-            let view = RuleView::of(rule, Stats::default(), tx.now(), zone);
+            let view = RuleView::of(rule, Stats::default(), tx.now(), zone).saying(warnings);
             Answer::created(location, version, &view)
         })
     })
@@ -104,17 +104,14 @@ async fn get_rule(
     ApiPath(id): ApiPath<RuleId>,
 ) -> Result<Versioned<RuleView>, ApiError> {
     let rule = rules::get(&app.db, member.workspace_id, id).await?;
-    shown(&app, rule).await
+    let version = rule.version;
+    Ok(Versioned::new(version, shown(&app, rule).await?))
 }
 
-async fn shown(app: &App, rule: Rule) -> Result<Versioned<RuleView>, ApiError> {
+async fn shown(app: &App, rule: Rule) -> Result<RuleView, ApiError> {
     let zone = workspace_zone(app, rule.workspace_id).await?;
     let stats = stats_of(app, rule.id).await?;
-    let version = rule.version;
-    Ok(Versioned::new(
-        version,
-        RuleView::of(rule, stats, app.now(), zone),
-    ))
+    Ok(RuleView::of(rule, stats, app.now(), zone))
 }
 
 async fn stats_of(app: &App, id: RuleId) -> Stored<Stats> {
@@ -136,10 +133,12 @@ async fn replace_rule(
 ) -> Result<Versioned<RuleView>, ApiError> {
     let before = rules::get(&app.db, member.workspace_id, id).await?;
     if_match.check(before.version)?;
-    let new = changed(&app, &member, id, body).await?;
+    let Checked { new, warnings } = changed(&app, &member, id, body).await?;
     let expected = if_match.versions().map(<[i64]>::to_vec);
     let rule = write(&app, &member, new, expected).await?;
-    shown(&app, rule).await
+    let version = rule.version;
+    let view = shown(&app, rule).await?.saying(warnings);
+    Ok(Versioned::new(version, view))
 }
 
 /// Changes a rule (JSON merge patch, RFC 7396). `null` resets a field to what the `//!` header of
@@ -158,11 +157,13 @@ async fn update_rule(
     let before = rules::get(&app.db, member.workspace_id, id).await?;
     if_match.check(before.version)?;
     let fields = patched(&before.spec, patch)?;
-    let new = changed(&app, &member, id, fields).await?;
+    let Checked { new, warnings } = changed(&app, &member, id, fields).await?;
     let rule = write(&app, &member, new, Some(vec![before.version]))
         .await
         .map_err(|error| overtaken(error, &if_match))?;
-    shown(&app, rule).await
+    let version = rule.version;
+    let view = shown(&app, rule).await?.saying(warnings);
+    Ok(Versioned::new(version, view))
 }
 
 /// The next version of a rule, checked.
@@ -171,11 +172,10 @@ async fn changed(
     member: &Member<Manage>,
     id: RuleId,
     fields: RuleFields,
-) -> Result<NewRule, ApiError> {
+) -> Result<Checked, ApiError> {
     stays(member.workspace_id, fields.workspace_id)?;
-    let zone = workspace_zone(app, member.workspace_id).await?;
     let existing = fields.applies_to_existing();
-    checked(app, id, fields.complete()?, zone, existing).await
+    checked(app, member.workspace_id, id, fields.complete()?, existing).await
 }
 
 fn stays(workspace: WorkspaceId, named: Option<WorkspaceId>) -> Result<(), Invalid> {

@@ -76,6 +76,7 @@ impl<'a> Flow<'a> {
         if self.function {
             self.facts.doubt();
         }
+        self.hides(body);
         for name in &body.parameters {
             self.own_name(name, body.at);
             self.declare(name, Type::UNKNOWN);
@@ -108,6 +109,24 @@ impl<'a> Flow<'a> {
     fn own_name(&mut self, name: &str, at: Position) {
         if world::NAMES.contains(&name) {
             self.say(Diagnostic::reserved_name(name, at));
+        }
+    }
+
+    /// A function of the script's own is called instead of one of the language.
+    fn hides(&mut self, body: &Body) {
+        let Some(name) = body.name.as_deref() else {
+            return;
+        };
+        let known = self.context.language.functions.get(name);
+        if known.is_some_and(|known| known.contains(&body.parameters.len())) {
+            let found = Diagnostic::warning(
+                Code::HiddenFunction,
+                body.at,
+                format!(
+                    "this function hides the `{name}` of the language, which is no longer called"
+                ),
+            );
+            self.say(found.hint("choose another name"));
         }
     }
 

@@ -1,42 +1,53 @@
 //! What a rule must pass to be stored.
 
-use super::super::schedules::first_occurrences;
+use super::super::schedules::{first_occurrences, workspace_zone};
 use crate::app::App;
 use crate::problem::{ApiError, Code, FieldError};
-use smarttasks_model::{Invalid, Overlap, RuleId, RuleSpec, TimeZone, Trigger};
+use smarttasks_model::{Invalid, Overlap, RuleId, RuleSpec, Trigger, User, WorkspaceId};
 use smarttasks_rules::{Analysis, Diagnostic, Severity, check_rule};
 use smarttasks_store::rules::NewRule;
+use smarttasks_store::{endpoints, workspaces};
 use tokio::sync::oneshot;
+
+/// A rule that may be stored.
+pub(super) struct Checked {
+    /// The rule.
+    pub(super) new: NewRule,
+    /// What there is to say of it all the same.
+    pub(super) warnings: Vec<Diagnostic>,
+}
 
 /// `spec`, ready to be stored.
 pub(super) async fn checked(
     app: &App,
+    workspace: WorkspaceId,
     id: RuleId,
     spec: RuleSpec,
-    workspace_zone: TimeZone,
     apply_to_existing: bool,
-) -> Result<NewRule, ApiError> {
+) -> Result<Checked, ApiError> {
     let wrong = refused(app, &spec);
     if !wrong.is_empty() {
         return Err(wrong.into());
     }
-    let analysis = analysed(app, spec.script.clone(), spec.triggers.clone()).await?;
-    let errors: Vec<_> = analysis
+    let zone = workspace_zone(app, workspace).await?;
+    let script = spec.script.clone();
+    let analysis = analysed(app, workspace, script, spec.triggers.clone()).await?;
+    let (errors, warnings): (Vec<_>, Vec<_>) = analysis
         .diagnostics
         .into_iter()
-        .filter(|found| found.severity == Severity::Error)
-        .map(in_script)
-        .collect();
+        .partition(|found| found.severity == Severity::Error);
     if !errors.is_empty() {
+        let errors = errors.into_iter().map(in_script).collect();
         return Err(ApiError::refused_values(Code::InvalidScript, errors));
     }
-    let occurrences = first_occurrences(&spec.triggers, app.now(), workspace_zone);
-    Ok(NewRule {
+    let occurrences = first_occurrences(&spec.triggers, app.now(), zone);
+    let new = NewRule {
         id,
         spec,
         occurrences,
         apply_to_existing,
-    })
+    };
+    Ok(Checked { new, warnings })
 }
 
 /// Everything that is wrong with a rule but for what stands in its script.
@@ -58,9 +69,10 @@ fn unavailable(spec: &RuleSpec) -> Vec<Invalid> {
     wrong
 }
 
-/// What can be said about a script without running it.
+/// What can be said about a script of this workspace without running it.
 pub(super) async fn analysed(
     app: &App,
+    workspace: WorkspaceId,
     script: String,
     triggers: Vec<Trigger>,
 ) -> Result<Analysis, ApiError> {
@@ -69,7 +81,18 @@ pub(super) async fn analysed(
         // Nobody waits any more when the request was given up.
         drop(done.send(found));
     });
-    analysis.await.map_err(ApiError::internal)
+    let mut analysis: Analysis = analysis.await.map_err(ApiError::internal)?;
+    if !analysis.endpoints.is_empty() || !analysis.users.is_empty() {
+        let endpoints = endpoints::names(&app.db, workspace).await?;
+        let mut members = workspaces::members_of(&app.db, [workspace]).await?;
+        let members: Vec<User> = members
+            .remove(&workspace)
+            .unwrap_or_default()
+            .into_values()
+            .collect();
+        analysis.check_references(&endpoints, &members);
+    }
+    Ok(analysis)
 }
 
 fn in_script(found: Diagnostic) -> FieldError {

@@ -25,7 +25,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ValidateRule {
-    /// The workspace whose time zone is meant; your personal one when absent.
+    /// The workspace whose time zone, endpoints and members are meant; your personal one when
+    /// absent.
     #[schema(value_type = Option<Uuid>)]
     workspace_id: Option<WorkspaceId>,
     /// Rhai source.
@@ -57,7 +58,7 @@ struct Validation {
 #[derive(utoipa::ToSchema)]
 #[schema(as = Diagnostic)]
 #[expect(dead_code, reason = "only its description matters")]
-struct DiagnosticSchema {
+pub(super) struct DiagnosticSchema {
     #[schema(example = "error")]
     severity: String,
     /// Stable, in `snake_case`.
@@ -85,7 +86,13 @@ async fn validate_rule(
     let mut diagnostics = Vec::new();
     let fields = readable(&body.script, body.triggers, &mut diagnostics);
     let triggers = fields.triggers.clone().unwrap_or_default();
-    let analysis = analysed(&app, body.script.clone(), triggers.clone()).await?;
+    let analysis = analysed(
+        &app,
+        member.workspace_id,
+        body.script.clone(),
+        triggers.clone(),
+    )
+    .await?;
     // What could not be read is said already, and would only be missed here.
     if diagnostics.is_empty()
         && let Ok(spec) = fields.into_spec(body.script)

@@ -2,7 +2,7 @@
 
 use super::super::schedules::workspace_zone;
 use super::super::tasks::OnlyWorkspace;
-use super::check::checked;
+use super::check::{Checked, checked};
 use super::view::{RuleSchema, RuleView, TriggerSchema};
 use crate::answer::Answer;
 use crate::app::App;
@@ -142,13 +142,14 @@ async fn roll_back(
     let (workspace, author) = (member.workspace_id, member.caller.actor.id);
     let old = rules::version(&app.db, workspace, id, body.version).await?;
     let zone = workspace_zone(&app, workspace).await?;
-    let new = checked(&app, id, old.spec, zone, true).await?;
+    let Checked { new, warnings } = checked(&app, workspace, id, old.spec, true).await?;
     app.write_once(key, move |tx| {
-        let new = new.clone();
+        let (new, warnings) = (new.clone(), warnings.clone());
         Box::pin(async move {
             let rule = rules::roll_back(tx, workspace, author, new, body.version).await?;
             let (version, stats) = (rule.version, rules::stats_in(tx, id).await?);
-            Answer::ok(version, &RuleView::of(rule, stats, tx.now(), zone))
+            let view = RuleView::of(rule, stats, tx.now(), zone).saying(warnings);
+            Answer::ok(version, &view)
         })
     })
     .await

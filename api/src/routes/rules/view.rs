@@ -1,8 +1,10 @@
 //! Rules as the API shows them.
 
 use super::super::schedules::next_occurrences;
+use super::validate::DiagnosticSchema;
 use serde::Serialize;
 use smarttasks_model::{RuleId, RuleSpec, TimeZone, Timestamp, UserId, WorkspaceId};
+use smarttasks_rules::Diagnostic;
 use smarttasks_store::rules::{Rule, Stats};
 use uuid::Uuid;
 
@@ -21,9 +23,19 @@ pub(super) struct RuleView {
     updated_at: Timestamp,
     stats: StatsView,
     next_occurrences: Vec<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diagnostics: Option<Vec<Diagnostic>>,
 }
 
 impl RuleView {
+    /// The answer to whoever wrote it: with what there is to say of it.
+    pub(super) fn saying(self, warnings: Vec<Diagnostic>) -> Self {
+        Self {
+            diagnostics: Some(warnings),
+            ..self
+        }
+    }
+
     pub(super) fn of(rule: Rule, stats: Stats, now: Timestamp, workspace_zone: TimeZone) -> Self {
         let next_occurrences = if rule.spec.enabled {
             next_occurrences(&rule.spec.triggers, now, workspace_zone)
@@ -41,6 +53,7 @@ impl RuleView {
             updated_at: rule.updated_at,
             stats: stats.into(),
             next_occurrences,
+            diagnostics: None,
         }
     }
 }
@@ -87,6 +100,8 @@ pub(super) struct RuleSchema {
     stats: StatsView,
     /// The next occurrences of all cron triggers, at most 5; none when disabled.
     next_occurrences: Vec<String>,
+    /// The warnings about it; in the answer to whoever wrote it only.
+    diagnostics: Option<Vec<DiagnosticSchema>>,
 }
 
 /// What starts a run: exactly one of `event`, `cron` and `due`.

@@ -42,6 +42,9 @@ fn child() {
     let (answer, answered) = channel();
     pool.run(move || {
         let begun = Instant::now();
+        // As when it is saved. Whatever that says, it runs: what harms is not always wrong.
+        let analysis = world.language.analyse(&script, &[]);
+        assert!(analysis.diagnostics.len() <= 100);
         let fate = match world.language.compile(&script) {
             Err(found) => format!("refused {}", found[0].code),
             Ok(program) => {

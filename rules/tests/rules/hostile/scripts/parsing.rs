@@ -181,12 +181,12 @@ fn unfinished() -> Vec<Script> {
         ),
         (
             "a field that never ends",
-            "refused unknown_field|refused syntax",
+            "failed unknown_field|refused syntax",
             format!("log(task.{});", "x".repeat(16_000)),
         ),
         (
             "a function that never ends",
-            "refused unknown_function",
+            "failed unknown_function",
             format!("{}(1);", "x".repeat(16_000)),
         ),
         (
@@ -299,12 +299,12 @@ fn large() -> Vec<Script> {
         ),
         (
             "many unknown fields",
-            "refused unknown_field",
+            "failed unknown_field",
             many(900, "log(task.a#);"),
         ),
         (
             "many unknown functions",
-            "refused unknown_function",
+            "failed unknown_function",
             many(1_500, "a#(1);"),
         ),
         (
