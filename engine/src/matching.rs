@@ -127,6 +127,14 @@ mod tests {
     }
 
     #[test]
+    fn a_week_of_minutes_is_one_firing_or_seven() {
+        let week = [true; 7 * 24 * 60];
+        assert_eq!(fired(policy("once", None), &week).len(), 1);
+        assert_eq!(fired(policy("24h", None), &week).len(), 7);
+        assert_eq!(fired(policy("always", None), &week).len(), week.len());
+    }
+
+    #[test]
     fn a_match_that_must_hold_fires_when_it_has() {
         assert_eq!(fired(policy("once", Some("2m")), &LOOKS), [3]);
         assert_eq!(fired(policy("1m", Some("2m")), &LOOKS), [3, 4]);

@@ -48,4 +48,6 @@ mod rules_cli;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod sweeps;
+#[cfg(test)]
 mod tokens;

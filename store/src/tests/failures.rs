@@ -14,6 +14,7 @@ use std::sync::Arc;
 pub(super) async fn create_rule(db: &Db, (user, workspace): (UserId, WorkspaceId)) -> Rule {
     let spec = json!({ "name": "R", "script": "", "triggers": [{ "event": "task.created" }] });
     let rule = NewRule {
+        apply_to_existing: true,
         id: RuleId::new(db.clock().now()),
         spec: serde_json::from_value(spec).unwrap(),
         occurrences: Vec::new(),

@@ -37,7 +37,7 @@ pub(super) async fn checked(
         .into_iter()
         .partition(|found| found.severity == Severity::Error);
     if !errors.is_empty() {
-        let errors = errors.into_iter().map(in_script).collect();
+        let errors: Vec<FieldError> = errors.into_iter().map(in_script).collect();
         return Err(ApiError::refused_values(Code::InvalidScript, errors));
     }
     let occurrences = first_occurrences(&spec.triggers, app.now(), zone);
