@@ -93,7 +93,7 @@ impl Field {
 
     fn range(&self, part: &str, from: &str, to: &str) -> Result<(u32, u32), CronError> {
         let (from, mut to) = (self.value(from)?, self.value(to)?);
-        if self.is_weekday() && to == 0 {
+        if self.is_weekday() && to == 0 && from > 0 {
             // FRI-SUN
             to = 7;
         }

@@ -53,7 +53,7 @@ pub struct CronExpression {
     /// One, or one by day of month and one by day of week: when both are set, either matches.
     schedules: Vec<Schedule>,
     /// Whether it fires every hour: such a schedule follows elapsed time, through a repeated hour
-    /// as through any other.
+    /// as through any other, and over a skipped one.
     hourly: bool,
 }
 
@@ -115,7 +115,7 @@ impl CronExpression {
     /// The first occurrence after `after`, at most five years ahead.
     ///
     /// A local time that a change of the clocks skips occurs right after the gap. One that it
-    /// repeats occurs once, the first time, unless the schedule fires every hour.
+    /// repeats occurs once, the first time. A schedule that fires every hour follows elapsed time.
     pub fn next_after(&self, after: Timestamp, zone: TimeZone) -> Option<Timestamp> {
         zone::next_after(self, after.to_utc(), zone.0).map(Timestamp::from)
     }

@@ -26,6 +26,14 @@ fn utc(cron: &str, from: &str, count: usize) -> Vec<String> {
 }
 
 #[test]
+fn a_range_of_one_day_is_that_day() {
+    assert_eq!(
+        utc("0 9 * * 0-0", "2026-11-16T00:00:00Z", 2),
+        ["Sun 11-22 09:00", "Sun 11-29 09:00"]
+    );
+}
+
+#[test]
 fn days_of_the_week_count_from_sunday_as_0_and_7() {
     for sunday in ["0 9 * * 0", "0 9 * * 7", "0 9 * * SUN", "0 9 * * sun"] {
         assert_eq!(
@@ -160,6 +168,36 @@ fn what_is_no_expression_is_refused_with_the_field() {
         ("? * * * *", "minute"),
         ("0 0 30 2 *", "no occurrence"),
         ("0 0 31 4,6,9,11 *", "no occurrence"),
+        ("0 0 31 2,4,6,9,11 MON-SUN/8", "day of week: the step"),
+        ("every monday", "2 fields"),
+        (
+            "0 9 * * MON#2",
+            "day of week: expected 0 to 7 or SUN to SAT",
+        ),
+        ("0 9 15W * *", "day of month: expected 1 to 31"),
+        ("0 9 * * MON-", "day of week: expected 0 to 7 or SUN to SAT"),
+        ("0 9 * FRI *", "month: expected 1 to 12 or JAN to DEC"),
+        (
+            "0 22-4 * * *",
+            "hour: the range \"22-4\" ends before it begins",
+        ),
+        (
+            "0 9 * * FRI-MON",
+            "day of week: the range \"FRI-MON\" ends before it begins",
+        ),
+        (
+            "*/-5 * * * *",
+            "minute: the step \"/-5\" must be a number from 1 to 59",
+        ),
+        ("*/ * * * *", "minute: the step"),
+        ("1.5 * * * *", "minute"),
+        ("99999999999999999999 * * * *", "minute: expected 0 to 59"),
+        ("\u{661} * * * *", "minute"),
+        ("0 9 * * \u{1f600}", "day of week"),
+        ("0\0 * * * *", "minute"),
+        ("@every 5m", "\"@every 5m\""),
+        ("@DAILY", "one of @hourly @daily @weekly @monthly @yearly"),
+        ("0 0 30 FEB *", "is there such a date?"),
         (&"0,".repeat(200_000), "400000 characters"),
     ] {
         let error = CronExpression::parse(bad).unwrap_err().to_string();
@@ -244,6 +282,13 @@ fn a_skipped_local_time_occurs_once_right_after_the_gap() {
             &["10-04 02:30+11:00", "10-05 02:15+11:00"],
         ),
         (
+            "30 3 * * *",
+            "Pacific/Apia",
+            "2020-09-26T00:00:00Z",
+            "2020-09-27T20:00:00Z",
+            &["09-27 04:00+14:00", "09-28 03:30+14:00"],
+        ),
+        (
             "0 9 * * *",
             "Pacific/Apia",
             "2011-12-29T20:00:00Z",
@@ -267,6 +312,13 @@ fn a_skipped_local_time_occurs_once_right_after_the_gap() {
 #[test]
 fn a_repeated_local_time_occurs_once() {
     let changes: &[Change] = &[
+        (
+            "30 3 * * *",
+            "Pacific/Apia",
+            "2021-04-03T00:00:00Z",
+            "2021-04-04T20:00:00Z",
+            &["04-04 03:30+14:00", "04-05 03:30+13:00"],
+        ),
         (
             "30 2 * * *",
             "Europe/Berlin",
@@ -360,6 +412,35 @@ fn a_schedule_for_every_hour_follows_elapsed_time() {
             "2026-03-08T06:30:00Z",
             "2026-03-08T08:30:00Z",
             &["03-08 03:00-04:00", "03-08 04:00-04:00"],
+        ),
+        (
+            "45 * * * *",
+            "Europe/Berlin",
+            "2026-03-29T00:15:00Z",
+            "2026-03-29T02:15:00Z",
+            &["03-29 01:45+01:00", "03-29 03:45+02:00"],
+        ),
+        (
+            "@hourly",
+            "Pacific/Apia",
+            "2011-12-30T08:30:00Z",
+            "2011-12-30T11:30:00Z",
+            &[
+                "12-29 23:00-10:00",
+                "12-31 00:00+14:00",
+                "12-31 01:00+14:00",
+            ],
+        ),
+        (
+            "*/15 * * * *",
+            "Australia/Lord_Howe",
+            "2026-10-03T15:10:00Z",
+            "2026-10-03T15:50:00Z",
+            &[
+                "10-04 01:45+10:30",
+                "10-04 02:30+11:00",
+                "10-04 02:45+11:00",
+            ],
         ),
         (
             "*/15 * * * *",

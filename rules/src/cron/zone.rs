@@ -1,8 +1,9 @@
 //! From local times to instants, across changes of the clocks.
 //!
 //! The schedule is computed in local time, where it is regular, and each local time is then
-//! placed: one that is skipped right after the gap, one that is repeated at its first instant, or
-//! at both where the schedule fires every hour.
+//! placed: one that is skipped right after the gap, one that is repeated at its first instant. A
+//! schedule that fires every hour follows elapsed time instead: what is repeated it repeats, and
+//! what is skipped it skips.
 
 use super::{CronExpression, HORIZON};
 use chrono::{
@@ -82,7 +83,7 @@ fn place(local: NaiveDateTime, zone: Tz, hourly: bool) -> [Option<DateTime<Utc>>
             let (a, b) = (a.to_utc(), b.to_utc());
             [Some(a.min(b)), hourly.then_some(a.max(b))]
         }
-        LocalResult::None => [Some(end_of_gap(local, zone)), None],
+        LocalResult::None => [(!hourly).then(|| end_of_gap(local, zone)), None],
     }
 }
 

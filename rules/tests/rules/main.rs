@@ -10,6 +10,7 @@ mod actions;
 mod analysis;
 mod business_days;
 mod child;
+mod cron;
 mod diagnostics;
 mod fuzz;
 mod hostile;
