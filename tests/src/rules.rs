@@ -1,5 +1,6 @@
 //! Rules: what starts them, what they may do, and that each does it once.
 
+mod templates;
 mod time;
 
 use crate::harness::{Client, TestApp, hours};

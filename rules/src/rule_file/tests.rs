@@ -63,7 +63,7 @@ fn a_broken_header_says_its_place() {
             "//! name = \"n\"\n//! triggers = [\n//!   { due = \"soon\" },\n//! ]",
             (3, 15),
         ),
-        ("//! name = \"n\"\n//! triggers = [{}]", (2, 17)),
+        ("//! name = \"n\"\n//! triggers = [{}]", (2, 16)),
     ] {
         assert_eq!(wrong_at(source), place, "{source}");
     }
@@ -131,10 +131,13 @@ fn a_rule_without_a_header_gets_one_that_says_only_what_must_be_said() {
         file.contains("//! description = \"All\\nof \\\"it\\\".\"\r\n"),
         "{file}"
     );
-    assert!(
-        file.contains("//!     { cron = \"@daily\" },\r\n"),
-        "{file}"
-    );
+    for trigger in [
+        "{ cron = \"@daily\" }",
+        "{ cron = \"0 9 * * *\", timezone = \"Europe/Berlin\", for_each = \"once\" }",
+    ] {
+        let line = format!("//!     {trigger},\r\n");
+        assert!(file.contains(&line), "{file}");
+    }
 }
 
 #[test]

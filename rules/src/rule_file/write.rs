@@ -2,8 +2,9 @@
 
 use super::header::{BYTE_ORDER_MARK, Header, MARK};
 use super::parse_rule_file;
-use serde_json::{Map, Value};
-use smarttasks_model::{Misfire, Overlap, Repeat, RuleSpec, Trigger};
+use serde_json::Value;
+use smarttasks_model::{ForEach, Misfire, Overlap, Repeat, RuleSpec, Trigger};
+use std::fmt::Display;
 
 /// The file of a rule: its script, under a header that says what the rule is. A header that says
 /// so already is left as it is; of one that says something else the comments are kept.
@@ -92,13 +93,25 @@ fn triggers(triggers: &[Trigger]) -> String {
 }
 
 fn trigger(trigger: &Trigger) -> String {
-    let mut fields = json(trigger);
-    if let Value::Object(fields) = &mut fields
-        && fields.get("for_each").is_some_and(|each| each == "task")
-    {
-        fields.remove("for_each");
-    }
-    toml(&fields)
+    let text =
+        |name: &str, value: &dyn Display| format!("{name} = {}", toml(&json(&value.to_string())));
+    let fields = match trigger {
+        Trigger::Event(pattern) => vec![text("event", &pattern.as_str())],
+        Trigger::Due(offset) => vec![text("due", offset)],
+        Trigger::Cron {
+            cron,
+            timezone,
+            for_each,
+        } => {
+            let mut fields = vec![text("cron", cron)];
+            fields.extend(timezone.map(|zone| text("timezone", &zone)));
+            if *for_each != ForEach::default() {
+                fields.push(format!("for_each = {}", toml(&json(for_each))));
+            }
+            fields
+        }
+    };
+    format!("{{ {} }}", fields.join(", "))
 }
 
 /// Plain data: it is always JSON.
@@ -106,18 +119,8 @@ fn json(value: &impl serde::Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
 
-/// On one line. JSON's texts are TOML's, but for a control character that JSON leaves as it is.
+/// A text, number or word of JSON is one of TOML, but for a control character that JSON leaves as
+/// it is.
 fn toml(value: &Value) -> String {
-    match value {
-        Value::Object(fields) => inline_table(fields),
-        value => value.to_string().replace('\u{7f}', "\\u007f"),
-    }
-}
-
-fn inline_table(fields: &Map<String, Value>) -> String {
-    let fields: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| format!("{name} = {}", toml(value)))
-        .collect();
-    format!("{{ {} }}", fields.join(", "))
+    value.to_string().replace('\u{7f}', "\\u007f")
 }

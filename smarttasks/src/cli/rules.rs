@@ -58,6 +58,10 @@ pub struct PushRules {
     /// Delete the rules of the server that have no file.
     #[arg(long)]
     pub prune: bool,
+    /// Let sweeps that are new, or enabled again, not fire for the tasks that match already
+    /// (apply_to_existing: false).
+    #[arg(long)]
+    pub skip_existing: bool,
     /// Which server.
     #[command(flatten)]
     pub connection: Connection,

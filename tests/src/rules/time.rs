@@ -85,6 +85,23 @@ async fn schedules_follow_a_person_into_another_time_zone() {
 }
 
 #[tokio::test]
+async fn how_often_a_schedule_may_fire_is_configured() {
+    let app = TestApp::start_with(&[("rules.min_cron_interval", "10m")]).await;
+    let ann = app.register("ann").await;
+    app.settle().await;
+    for (cron, status) in [("*/5 * * * *", 422), ("*/10 * * * *", 200)] {
+        let preview = json!({ "cron": cron });
+        let preview = ann.post("/api/v1/schedules/preview", preview).await;
+        assert_eq!(preview.status, status, "{}", preview.body);
+    }
+    let triggers = json!([{ "cron": "0,5 * * * *", "for_each": "once" }]);
+    let rule = json!({ "name": "often", "triggers": triggers, "script": "emit(\"a.b\", 1);" });
+    let refused = ann.post("/api/v1/rules", rule).await;
+    assert_eq!(refused.refused(422), "invalid");
+    assert_eq!(refused.pointers(), ["/triggers/0/cron"]);
+}
+
+#[tokio::test]
 async fn after_an_outage_a_schedule_makes_up_for_its_last_occurrence_only() {
     let mut app = TestApp::start().await;
     let ann = app.register("ann").await;

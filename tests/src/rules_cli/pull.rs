@@ -35,7 +35,7 @@ async fn what_is_pulled_need_not_be_pushed() {
         &desk,
         json!({
             "name": "all fields", "description": "Two\nlines, \"quoted\"\tand a tab.",
-            "enabled": false, "misfire": "skip", "script": "emit(\"a.b\", 1);",
+            "enabled": false, "misfire": "skip", "repeat": "24h", "hold": "30m", "script": "emit(\"a.b\", 1);",
             "triggers": [
                 { "event": "task.*" },
                 { "cron": "0 9 * * MON-FRI", "timezone": "Europe/Berlin", "for_each": "once" },

@@ -1,6 +1,7 @@
 //! `smarttasks rules push` and `diff`.
 
 use super::{Desk, posted, rule};
+use crate::harness::hours;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use http::Method;
@@ -176,6 +177,7 @@ async fn a_person_is_asked_first() {
         directory: desk.path(""),
         yes: false,
         prune: false,
+        skip_existing: false,
         connection: Connection {
             server: Some(desk.server.clone()),
             token_file: Some(token_file),
@@ -192,6 +194,32 @@ async fn a_person_is_asked_first() {
         let ended = run(&command, &settings, &mut terminal).await.unwrap();
         assert_eq!(ended, ending, "{typed}");
         assert_eq!(desk.stored().await.len(), rules, "{typed}");
+    }
+}
+
+#[tokio::test]
+async fn what_matches_already_is_left_alone_on_demand() {
+    let desk = Desk::new().await;
+    let urgent = json!({ "title": "t", "priority": "urgent" });
+    desk.ann.create_task(urgent).await;
+    for name in ["all", "later"] {
+        let sweep = format!(
+            "//! name = \"{name}\"\n//! triggers = [{{ cron = \"@hourly\" }}]\n\
+             if task.priority >= URGENT {{ emit(\"found.{name}\", 1); }}\n"
+        );
+        std::fs::create_dir(desk.path(name)).unwrap();
+        desk.write(&format!("{name}/sweep.rhai"), &sweep);
+    }
+    desk.rules(&["push", "rules/all", "--yes"])
+        .await
+        .told(0, &["created \"all\""]);
+    desk.rules(&["push", "rules/later", "--yes", "--skip-existing"])
+        .await
+        .told(0, &["created \"later\""]);
+    desk.app.pass(hours(1)).await;
+    for (name, found) in [("all", 1), ("later", 0)] {
+        let events = format!("/api/v1/events?type=found.{name}");
+        assert_eq!(desk.ann.list(&events).await.len(), found, "{name}");
     }
 }
 

@@ -69,9 +69,9 @@ impl RuleFields {
         let header: Self =
             fit(Value::Object(header_of(script)?)).map_err(|error| in_header(script, error))?;
         if header.apply_to_existing.is_some() {
-            let detail = "in the //! header: `apply_to_existing` is said with each save, in the \
-                          body of the request";
-            return Err(FieldError::at("/script", detail));
+            let detail = "is said with each save, in the body of the request";
+            let error = FieldError::at("/apply_to_existing", detail);
+            return Err(in_header(script, error));
         }
         Ok(header)
     }

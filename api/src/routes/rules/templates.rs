@@ -8,7 +8,7 @@ use crate::extract::ListQuery;
 use crate::page::{Page, PageParams, Scope};
 use crate::problem::ApiError;
 use serde::Serialize;
-use smarttasks_model::Trigger;
+use smarttasks_model::RuleSpec;
 use smarttasks_rules::{LibraryRule, RuleFileError, library};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,39 +17,51 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list_templates))
 }
 
-/// A rule of the library. Its `script`, sent to `POST /api/v1/rules`, installs it.
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = RuleTemplate)]
+/// A rule of the library, described by [`TemplateSchema`].
+#[derive(Serialize)]
 struct TemplateView {
-    #[schema(example = "task-overdue")]
     key: &'static str,
-    name: String,
-    description: String,
-    #[schema(value_type = Vec<TriggerSchema>)]
-    triggers: Vec<Trigger>,
-    script: String,
     /// Whether every new workspace has it.
     starter: bool,
+    #[serde(flatten)]
+    spec: RuleSpec,
+}
+
+/// A rule of the library. Its `script` says all the rest in its header: sent to
+/// `POST /api/v1/rules`, alone or with fields that shall be others, it installs the rule.
+#[derive(utoipa::ToSchema)]
+#[schema(as = RuleTemplate)]
+#[expect(dead_code, reason = "only its description matters")]
+struct TemplateSchema {
+    #[schema(example = "task-overdue")]
+    key: String,
+    /// Whether every new workspace has it.
+    starter: bool,
+    name: String,
+    description: String,
+    enabled: bool,
+    triggers: Vec<TriggerSchema>,
+    script: String,
+    repeat: String,
+    hold: Option<String>,
+    overlap: String,
+    misfire: String,
 }
 
 impl TryFrom<&LibraryRule> for TemplateView {
     type Error = RuleFileError;
     fn try_from(rule: &LibraryRule) -> Result<Self, RuleFileError> {
-        let spec = rule.spec()?;
         Ok(Self {
             key: rule.key,
-            name: spec.name,
-            description: spec.description,
-            triggers: spec.triggers,
-            script: spec.script,
             starter: rule.starter,
+            spec: rule.spec()?,
         })
     }
 }
 
 /// The library of rules.
 #[utoipa::path(get, path = "/api/v1/rule-templates", tag = "rules",
-    params(OnlyWorkspace, PageParams), responses((status = 200, body = Page<TemplateView>)))]
+    params(OnlyWorkspace, PageParams), responses((status = 200, body = Page<TemplateSchema>)))]
 async fn list_templates(
     member: Member<Read>,
     ListQuery { page, .. }: ListQuery<OnlyWorkspace>,

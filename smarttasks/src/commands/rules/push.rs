@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::plan::{Plan, quoted};
-use super::server::{Refusal, Server};
+use super::server::{Refusal, Saved, Server};
 use super::{Ending, Terminal};
 use crate::Error;
 use crate::cli::PushRules;
@@ -40,6 +40,7 @@ pub(super) async fn run(asked: &PushRules, terminal: &mut Terminal) -> Result<En
     }
     let mut applying = Applying {
         out: &mut terminal.out,
+        skip_existing: asked.skip_existing,
         refused: 0,
     };
     applying.apply(&server, &plan).await?;
@@ -51,19 +52,20 @@ pub(super) async fn run(asked: &PushRules, terminal: &mut Terminal) -> Result<En
 
 struct Applying<'a> {
     out: &'a mut (dyn Write + Send),
+    skip_existing: bool,
     refused: usize,
 }
 
 impl Applying<'_> {
     async fn apply(&mut self, server: &Server, plan: &Plan) -> Result<(), Error> {
         for file in &plan.create {
-            let done = server.create(&file.spec.script).await;
+            let done = server.create(&self.saved(&file.spec)).await;
             let version = done.map(|rule| Some(rule.version));
             self.told("created", &file.spec, Some(&file.path), version)?;
         }
         for change in &plan.change {
             let (file, rule) = (&change.file, &change.rule);
-            let done = server.replace(rule, &file.spec.script).await;
+            let done = server.replace(rule, &self.saved(&file.spec)).await;
             let version = done.map(|rule| Some(rule.version));
             self.told("changed", &file.spec, Some(&file.path), version)?;
         }
@@ -80,6 +82,13 @@ impl Applying<'_> {
             self.told("deleted", &rule.spec, None, done.map(|()| None))?;
         }
         Ok(())
+    }
+
+    fn saved<'s>(&self, spec: &'s RuleSpec) -> Saved<'s> {
+        Saved {
+            source: &spec.script,
+            skip_existing: self.skip_existing,
+        }
     }
 
     /// Says what was done, or why the server refused it. Any other error ends the command.

@@ -42,6 +42,19 @@ pub(super) struct RemoteRule {
     pub(super) spec: RuleSpec,
 }
 
+/// A rule to be saved: its file says everything about it but this.
+pub(super) struct Saved<'s> {
+    pub(super) source: &'s str,
+    /// Whether it is not for what matches already.
+    pub(super) skip_existing: bool,
+}
+
+impl Saved<'_> {
+    fn body(&self) -> Value {
+        json!({ "script": self.source, "apply_to_existing": !self.skip_existing })
+    }
+}
+
 /// What a server finds in a script.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct RemoteDiagnostic {
@@ -156,11 +169,8 @@ impl Server {
     }
 
     /// Makes a rule of a file.
-    pub(super) async fn create(&self, source: &str) -> Result<RemoteRule, Error> {
-        let mut body = json!({ "script": source });
-        if let Some(workspace) = self.workspace {
-            body["workspace_id"] = json!(workspace);
-        }
+    pub(super) async fn create(&self, saved: &Saved<'_>) -> Result<RemoteRule, Error> {
+        let body = self.of_workspace(saved.body());
         // So that asking again cannot make two.
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(Error::Random)?;
@@ -177,10 +187,10 @@ impl Server {
     pub(super) async fn replace(
         &self,
         seen: &RemoteRule,
-        source: &str,
+        saved: &Saved<'_>,
     ) -> Result<RemoteRule, Error> {
         self.ask_for(Question {
-            body: Some(json!({ "script": source })),
+            body: Some(saved.body()),
             ..self.about(Method::PUT, seen)
         })
         .await
@@ -197,10 +207,7 @@ impl Server {
         struct Validation {
             diagnostics: Vec<RemoteDiagnostic>,
         }
-        let mut body = json!({ "script": source });
-        if let Some(workspace) = self.workspace {
-            body["workspace_id"] = json!(workspace);
-        }
+        let body = self.of_workspace(json!({ "script": source }));
         let validation: Validation = self
             .ask_for(Question {
                 body: Some(body),
@@ -216,6 +223,13 @@ impl Server {
             header: Some(("if-match", format!("\"v{}\"", seen.version))),
             ..Question::of(method, format!("rules/{}", seen.id))
         }
+    }
+
+    fn of_workspace(&self, mut body: Value) -> Value {
+        if let Some(workspace) = self.workspace {
+            body["workspace_id"] = json!(workspace);
+        }
+        body
     }
 
     fn workspace_query<'q>(&self) -> Vec<(&'q str, String)> {

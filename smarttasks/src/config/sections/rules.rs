@@ -42,6 +42,12 @@ section! {
         /// What one segment may ask to be said and stored: mails, counted for each recipient, and
         /// payloads.
         output_bytes: ByteSize = WhenAbsent::Text("8MiB"),
+        /// Queries of one segment.
+        queries: NonZeroUsize = WhenAbsent::Text("100"),
+        /// Tasks that one query finds.
+        query_results: NonZeroUsize = WhenAbsent::Text("1000"),
+        /// What one rule keeps by `state.set`, as JSON.
+        state_bytes: ByteSize = WhenAbsent::Text("64KiB"),
         /// The log of one run; what comes after it is dropped.
         log_bytes: ByteSize = WhenAbsent::Text("16KiB"),
         /// The least time between two occurrences of a cron trigger.

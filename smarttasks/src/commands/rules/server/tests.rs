@@ -60,6 +60,13 @@ fn server(address: &str) -> Server {
     }
 }
 
+fn saved(skip_existing: bool) -> Saved<'static> {
+    Saved {
+        source: "log(2);",
+        skip_existing,
+    }
+}
+
 async fn refused(answers: Vec<String>) -> String {
     let (address, _requests) = answering(answers);
     let error = server(&address).rules().await.unwrap_err();
@@ -115,7 +122,7 @@ async fn what_is_asked_for_later_is_asked_again_with_the_same_key() {
     let mut server = server(&address);
     let workspace = "0193a1b2-0000-7000-8000-000000000009";
     server.workspace = Some(workspace_id(workspace).unwrap());
-    assert_eq!(server.create("log(1);").await.unwrap().version, 1);
+    assert_eq!(server.create(&saved(false)).await.unwrap().version, 1);
     let asked: Vec<String> = (0..3).map(|_| requests.recv().unwrap()).collect();
     assert_eq!(asked[0], asked[1]);
     assert_eq!(asked[0], asked[2]);
@@ -148,14 +155,17 @@ async fn a_change_is_made_only_to_what_was_seen() {
     ]);
     let server = server(&address);
     let seen: RemoteRule = serde_json::from_value(rule(3)).unwrap();
-    let error = server.replace(&seen, "log(2);").await.unwrap_err();
+    let error = server.replace(&seen, &saved(true)).await.unwrap_err();
     assert!(
         matches!(&error, Error::Refused(refusal) if refusal.code == "precondition_failed"),
         "{error}"
     );
     let asked = requests.recv().unwrap();
     assert!(asked.contains("\r\nif-match: \"v3\"\r\n"), "{asked}");
-    assert!(asked.ends_with("{\"script\":\"log(2);\"}"), "{asked}");
+    let (_, body) = asked.split_once("\r\n\r\n").unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    let expected = json!({ "script": "log(2);", "apply_to_existing": false });
+    assert_eq!(body, expected);
     server.delete(&seen).await.unwrap();
     let asked = requests.recv().unwrap();
     assert!(asked.starts_with("DELETE /api/v1/rules/0193"), "{asked}");
