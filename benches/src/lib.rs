@@ -3,8 +3,13 @@
 //! Each benchmark is a binary of this crate and one command; `docs/performance.md` names them and
 //! what they found. They measure and never judge: a machine that is slow today breaks no build.
 
+mod build;
 mod figures;
 mod usage;
 
+pub use build::build;
 pub use figures::{Latencies, millis};
 pub use usage::{FamilyUsage, Usage, syncs_per_second};
+
+/// Why a measurement could not be made.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -156,6 +156,7 @@ impl Engine {
         let (Some(first), Some(last)) = (tasks.first().cloned(), tasks.last().cloned()) else {
             return Ok(());
         };
+        metrics::counter!("smarttasks_sweep_tasks_total").increment(tasks.len() as u64);
         if tasks.len() as u64 >= PAGE {
             page.rest = self.split(&page.range, last.id).await?;
         }

@@ -1,11 +1,10 @@
 //! The clients: as fast as they are answered, or at a given rate.
 
 use serde_json::{Value, json};
-use smarttasks_benches::Latencies;
+use smarttasks_benches::{Failure, Latencies};
 use smarttasks_tests::process::Connection;
 use smarttasks_tests::receivers::{Inbox, ReceivedWebhook};
 use std::collections::HashMap;
-use std::error::Error;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -54,9 +53,6 @@ impl Seen {
         f64::from(self.count) / self.received_in.as_secs_f64()
     }
 }
-
-/// Why there are no figures.
-pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// An accepted request: its webhook carries the id.
 struct Sent {

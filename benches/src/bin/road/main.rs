@@ -10,15 +10,14 @@ mod load;
 mod product;
 mod report;
 
-use load::{Failure, Kind, Load};
+use load::{Kind, Load};
 use product::{Place, Product, Setting};
 use report::{Leg, Report};
 use serde_json::json;
-use smarttasks_benches::{Usage, syncs_per_second};
+use smarttasks_benches::{Failure, Usage, build, syncs_per_second};
 use smarttasks_tests::process::{Process, binary};
 use smarttasks_tests::receivers::Webhooks;
 use std::io::Write;
-use std::process::Command;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -61,29 +60,6 @@ async fn or_interrupted<T>(work: impl Future<Output = Result<T, Failure>>) -> Re
         done = work => done,
         _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
         _ = terminated.recv() => Err("terminated".into()),
-    }
-}
-
-/// Brings the product's binary up to date, built as its users build it.
-fn build() -> Result<(), Failure> {
-    if cfg!(debug_assertions) {
-        return Err("figures of a debug build mean nothing: run it with --release".into());
-    }
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args(["build", "--release", "--package", "smarttasks"])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    // What `cargo run` says of this package: build scripts that look at it would run again.
-    for (name, _) in std::env::vars_os() {
-        let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_"];
-        let text = name.to_string_lossy();
-        if of_package.iter().any(|prefix| text.starts_with(prefix)) {
-            cargo.env_remove(&name);
-        }
-    }
-    match cargo.status()?.success() {
-        true => Ok(()),
-        false => Err("the product does not build".into()),
     }
 }
 

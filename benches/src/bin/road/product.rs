@@ -1,7 +1,6 @@
 //! The product in each of the ways in which it can be run.
 
-use crate::load::Failure;
-use smarttasks_benches::{FamilyUsage, Usage};
+use smarttasks_benches::{Failure, FamilyUsage, Usage};
 use smarttasks_tests::process::{Connection, Installation, Process};
 use smarttasks_tests::receivers::Mails;
 use smarttasks_tests::servers::{Server, Servers};
