@@ -22,6 +22,8 @@ mod architecture;
 #[cfg(test)]
 mod deployment;
 #[cfg(test)]
+mod diagnostics;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod failures;
