@@ -33,7 +33,7 @@ pub use notification::{Content, Message, Notification, Recipient, WebhookTarget}
 pub use rule::{ForEach, Misfire, Overlap, Repeat, RuleSpec, RunStatus, Trigger, TriggerError};
 pub use sweep::{SweepPurpose, SweepRange};
 pub use task::{NewTask, Priority, Status, Task, TaskChanges};
-pub use task_filter::TaskFilter;
+pub use task_filter::{TaskFilter, without_case};
 pub use time::{Clock, Span, SpanError, TimeZone, TimeZoneError, Timestamp, TimestampError};
 pub use trace::TraceParent;
 pub use user::{NotifyBy, User};

@@ -20,6 +20,7 @@ mod pool;
 mod program;
 mod query;
 mod rule_file;
+mod rule_test;
 mod spec;
 mod world;
 
@@ -39,4 +40,5 @@ pub use query::{Answer, Query};
 pub use rule_file::{
     Place, RuleFileError, header_fields, header_place, parse_rule_file, rule_file, script_body,
 };
+pub use rule_test::{RuleTestError, RuleTests, TestResult};
 pub use spec::check_rule;

@@ -1,4 +1,5 @@
-//! The library: rules ready to be installed, as the files of `library/`.
+//! The library: rules ready to be installed, as the files of `library/`, each with its tests
+//! beside it.
 
 use crate::rule_file::{RuleFileError, parse_rule_file};
 use smarttasks_model::RuleSpec;
@@ -10,6 +11,8 @@ pub struct LibraryRule {
     pub key: &'static str,
     /// The rule file.
     pub source: &'static str,
+    /// Its tests; see [`RuleTests`](crate::RuleTests).
+    pub tests: &'static str,
     /// Whether every new workspace gets it.
     pub starter: bool,
 }
@@ -24,18 +27,31 @@ impl LibraryRule {
     }
 }
 
+macro_rules! rule {
+    ($key:literal, starter: $starter:literal) => {
+        LibraryRule {
+            key: $key,
+            source: include_str!(concat!("../library/", $key, ".rhai")),
+            tests: include_str!(concat!("../library/", $key, ".test.toml")),
+            starter: $starter,
+        }
+    };
+}
+
 /// Every rule of the library.
 pub fn library() -> &'static [LibraryRule] {
     &[
-        LibraryRule {
-            key: "task-created",
-            source: include_str!("../library/task-created.rhai"),
-            starter: true,
-        },
-        LibraryRule {
-            key: "task-overdue",
-            source: include_str!("../library/task-overdue.rhai"),
-            starter: true,
-        },
+        rule!("task-created", starter: true),
+        rule!("task-overdue", starter: true),
+        rule!("due-soon", starter: false),
+        rule!("chase-overdue", starter: false),
+        rule!("stale-in-status", starter: false),
+        rule!("unassigned-urgent", starter: false),
+        rule!("blocked-too-long", starter: false),
+        rule!("reopened", starter: false),
+        rule!("large-workload", starter: false),
+        rule!("weekly-digest", starter: false),
+        rule!("auto-tag", starter: false),
+        rule!("task-from-event", starter: false),
     ]
 }

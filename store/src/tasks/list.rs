@@ -1,6 +1,6 @@
 //! Lists of tasks: filters, sorting and keyset pages.
 
-use super::row::{rank, without_case};
+use super::row::rank;
 use super::task_from_row;
 use crate::entity::tasks::{Column, Entity, Model};
 use crate::page::{Listed, Page, Position, SortKey};
@@ -10,7 +10,7 @@ use sea_orm::{
     ColumnTrait, Condition, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect,
 };
-use smarttasks_model::{Status, Task, TaskFilter, Timestamp, WorkspaceId};
+use smarttasks_model::{Status, Task, TaskFilter, Timestamp, WorkspaceId, without_case};
 use std::str::FromStr;
 
 /// In which order.

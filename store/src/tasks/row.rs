@@ -4,7 +4,7 @@ use crate::db::at;
 use crate::entity::tasks;
 use crate::{Error, Result};
 use sea_orm::JsonValue;
-use smarttasks_model::{Priority, Task, TaskId, UserId, WorkspaceId};
+use smarttasks_model::{Priority, Task, TaskId, UserId, WorkspaceId, without_case};
 
 /// A priority as it is stored: its rank, so that the database orders it.
 pub(crate) fn rank(priority: Priority) -> i16 {
@@ -20,15 +20,6 @@ pub(crate) fn rank(priority: Priority) -> i16 {
 /// case is, and SQLite knows only that of ASCII.
 fn searchable(title: &str, description: &str) -> String {
     without_case(&format!("{title}\n{description}"))
-}
-
-/// `text` so that what differs only in case becomes the same in every script: through upper
-/// case, because `ß`, `ς` and their like have no lower case of their own.
-pub(crate) fn without_case(text: &str) -> String {
-    text.to_uppercase()
-        .chars()
-        .flat_map(char::to_lowercase)
-        .collect()
 }
 
 pub(crate) fn task_to_row(task: &Task) -> Result<tasks::Model> {

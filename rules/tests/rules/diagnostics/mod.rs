@@ -4,7 +4,7 @@
 
 use crate::support::World;
 use smarttasks_model::Trigger;
-use smarttasks_rules::{Diagnostic, Severity, header_fields, library};
+use smarttasks_rules::{Diagnostic, Severity, header_fields};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
@@ -120,18 +120,5 @@ fn every_finding_says_what_to_do() {
             assert!(found.hint.is_some(), "{}: {found:?}", path.display());
             assert!(found.message.len() > 10, "{}: {found:?}", path.display());
         }
-    }
-}
-
-#[test]
-fn the_library_is_clean() {
-    let world = World::new();
-    for rule in library() {
-        assert_eq!(
-            written(&analysed(&world, rule.source)),
-            "nothing\n",
-            "{}",
-            rule.key
-        );
     }
 }

@@ -1,0 +1,143 @@
+//! How what a script asked for differs from what was expected of it.
+
+use super::given::Given;
+use crate::Action;
+use serde_json::{Map, Value, json};
+
+/// The differences, line by line.
+pub(super) fn differences(
+    expected: &[Map<String, Value>],
+    found: &[Action],
+    given: &Given,
+) -> Vec<String> {
+    let found: Vec<Map<String, Value>> = found.iter().map(|a| shown(a, given)).collect();
+    let mut lines = Vec::new();
+    for number in 0..expected.len().max(found.len()) {
+        let at = number + 1;
+        match (expected.get(number), found.get(number)) {
+            (Some(expected), Some(found)) => {
+                for difference in of_map("", expected, found) {
+                    lines.push(format!("action {at}: {difference}"));
+                }
+            }
+            (Some(expected), None) => {
+                lines.push(format!(
+                    "action {at}: expected {}, got none",
+                    one_line(expected)
+                ));
+            }
+            (None, Some(found)) => {
+                lines.push(format!("action {at}: not expected: {}", one_line(found)));
+            }
+            (None, None) => {}
+        }
+    }
+    lines
+}
+
+/// How what a rule keeps differs; here every key counts.
+pub(super) fn of_state(expected: &Map<String, Value>, kept: &Map<String, Value>) -> Vec<String> {
+    let mut lines = of_map("", expected, kept);
+    for (key, value) in kept {
+        if !expected.contains_key(key) {
+            lines.push(format!("`{key}` is kept, and was not expected: {value}"));
+        }
+    }
+    lines.iter().map(|line| format!("state: {line}")).collect()
+}
+
+/// The keys that are expected; others may be there.
+fn of_map(within: &str, expected: &Map<String, Value>, found: &Map<String, Value>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (key, expected) in expected {
+        let place = match within {
+            "" => key.clone(),
+            within => format!("{within}.{key}"),
+        };
+        match (expected, found.get(key)) {
+            (Value::Object(expected), Some(Value::Object(found))) => {
+                lines.extend(of_map(&place, expected, found));
+            }
+            (expected, Some(found)) if same(expected, found) => {}
+            (expected, Some(found)) => {
+                lines.push(format!("`{place}` is {found}, expected {expected}"));
+            }
+            (expected, None) => {
+                let there: Vec<&str> = found.keys().map(String::as_str).collect();
+                lines.push(format!(
+                    "there is no `{place}`, expected {expected}; there is {}",
+                    there.join(", ")
+                ));
+            }
+        }
+    }
+    lines
+}
+
+/// Numbers by value: `1` and `1.0` are the same.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// An action as a test speaks of it: what the record of the run says, and the texts and payloads
+/// that the record leaves out; people by their addresses, tasks by their names in the test.
+fn shown(action: &Action, given: &Given) -> Map<String, Value> {
+    let mut shown = Map::new();
+    shown.insert("action".to_owned(), action.name().into());
+    if let Value::Object(detail) = action.detail() {
+        shown.extend(detail);
+    }
+    let address = |user| given.address(user).map_or(Value::Null, Value::from);
+    match action {
+        Action::Email { text, html, .. } => {
+            shown.insert("text".to_owned(), json!(text));
+            if let Some(html) = html {
+                shown.insert("html".to_owned(), json!(html));
+            }
+        }
+        Action::Notify { text, .. } => {
+            shown.insert("text".to_owned(), json!(text));
+        }
+        Action::Webhook { payload, .. } => {
+            shown.insert("payload".to_owned(), payload.clone());
+        }
+        Action::Emit { data, .. } => {
+            shown.insert("data".to_owned(), data.clone());
+        }
+        Action::AssignTask { user_id, .. } => {
+            let to = user_id.map_or(Value::Null, address);
+            shown.insert("user".to_owned(), to);
+        }
+        Action::CreateTask { task, .. } => {
+            if let Value::Object(fields) = json!(task) {
+                shown.extend(fields);
+            }
+            let assignee = task.assignee_id.map_or(Value::Null, address);
+            shown.insert("assignee".to_owned(), assignee);
+        }
+        Action::UpdateTask { .. }
+        | Action::CommentTask { .. }
+        | Action::TagTask { .. }
+        | Action::UntagTask { .. } => {}
+    }
+    if let Some(name) = action.task_id().and_then(|id| given.name(id)) {
+        shown.insert("task".to_owned(), name.into());
+    }
+    shown
+}
+
+fn one_line(action: &Map<String, Value>) -> String {
+    let name = action.get("action").and_then(Value::as_str);
+    let rest: Map<String, Value> = action
+        .iter()
+        .filter(|(key, _)| *key != "action")
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    format!("{} {}", name.unwrap_or("an action"), Value::Object(rest))
+}
