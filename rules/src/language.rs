@@ -2,6 +2,7 @@
 
 use crate::analysis::{self, Analysis, Signatures};
 use crate::diagnostic::Code;
+use crate::words::{self, Word, Words};
 use crate::{Diagnostic, Limits, Program, action, meter, world};
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
@@ -18,6 +19,7 @@ pub struct Language {
     pub(crate) limits: Arc<Limits>,
     /// The names of `world::NAMES`, so that the parser knows them.
     names: Scope<'static>,
+    words: Vec<Word>,
     /// Every function that a script may call, with the numbers of its arguments.
     pub(crate) functions: BTreeMap<String, BTreeSet<usize>>,
     /// The same functions with the types of their arguments.
@@ -29,18 +31,24 @@ impl Language {
     pub fn new(limits: Limits) -> Arc<Self> {
         fix_hashing();
         let limits = Arc::new(limits);
-        let engine = engine(&limits);
+        let (engine, words) = engine(&limits);
         let mut names = Scope::new();
         for name in world::NAMES {
             names.push_constant(*name, ());
         }
         Arc::new(Self {
-            functions: functions(&engine),
+            functions: words::functions(&words),
             signatures: Signatures::of(&engine),
+            words,
             engine,
             limits,
             names,
         })
+    }
+
+    /// Every word that a script may use, in the order of the reference.
+    pub fn words(&self) -> &[Word] {
+        &self.words
     }
 
     /// The limits.
@@ -117,7 +125,7 @@ fn fix_hashing() {
     deprecated,
     reason = "Rhai marks on_var and on_def_var so because they may change; its version is pinned"
 )]
-fn engine(limits: &Arc<Limits>) -> Engine {
+fn engine(limits: &Arc<Limits>) -> (Engine, Vec<Word>) {
     let mut engine = Engine::new_raw();
     engine.register_global_module(Harmless::new().as_shared_module());
     bound(&mut engine, limits);
@@ -132,9 +140,11 @@ fn engine(limits: &Arc<Limits>) -> Engine {
     engine.on_def_var(|_, variable, _| Ok(!world::NAMES.contains(&variable.name())));
     let counted = Arc::clone(limits);
     engine.on_progress(move |_| meter::step(&counted).err().map(|_| Dynamic::UNIT));
-    world::register(&mut engine);
-    action::register(&mut engine);
-    engine
+    action::listen(&mut engine);
+    let mut words = Words::new(engine);
+    world::define(&mut words);
+    action::define(&mut words);
+    words.finish()
 }
 
 rhai::def_package! {
@@ -168,18 +178,122 @@ fn bound(engine: &mut Engine, limits: &Limits) {
         .set_max_functions(limits.functions);
 }
 
-fn functions(engine: &Engine) -> BTreeMap<String, BTreeSet<usize>> {
-    let mut functions: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
-    let all = engine.collect_fn_metadata(
-        None,
-        |function| {
-            let metadata = function.metadata;
-            Some((metadata.name.to_string(), metadata.num_params))
-        },
-        true,
-    );
-    for (name, arguments) in all {
-        functions.entry(name).or_default().insert(arguments);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::WordKind;
+
+    /// Words that Rhai's parser knows, and no package.
+    const SYNTAX: &[&str] = &["call", "curry", "type_of", "Fn", "is_def_var", "is_def_fn"];
+
+    /// The functions that the engine has, with the numbers of their arguments.
+    fn registered(language: &Language) -> BTreeMap<String, BTreeSet<usize>> {
+        let mut functions: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+        let all = language.engine.collect_fn_metadata(
+            None,
+            |function| {
+                Some((
+                    function.metadata.name.to_string(),
+                    function.metadata.num_params,
+                ))
+            },
+            true,
+        );
+        for (name, arguments) in all {
+            functions.entry(name).or_default().insert(arguments);
+        }
+        functions
     }
-    functions
+
+    fn is_word(name: &str) -> bool {
+        name.starts_with(char::is_alphabetic) && !name.contains('$')
+    }
+
+    #[test]
+    fn every_function_of_the_engine_is_told_of_and_every_one_told_of_is_there() {
+        let language = Language::new(Limits::default());
+        let mut there = registered(&language);
+        there.retain(|name, _| is_word(name));
+        let mut told = language.functions.clone();
+        told.retain(|name, _| !SYNTAX.contains(&name.as_str()));
+        let missing: Vec<_> = there
+            .iter()
+            .filter(|&(name, counts)| told.get(name) != Some(counts))
+            .map(|(name, counts)| format!("{name}: {counts:?}, told: {:?}", told.get(name)))
+            .collect();
+        assert_eq!(missing, [""; 0]);
+        let invented: Vec<_> = told
+            .keys()
+            .filter(|name| !there.contains_key(*name))
+            .collect();
+        assert_eq!(invented, [""; 0]);
+    }
+
+    #[test]
+    fn every_field_and_operator_of_the_engine_is_told_of() {
+        let language = Language::new(Limits::default());
+        let told = |name: &str, kinds: &[WordKind]| {
+            language
+                .words
+                .iter()
+                .any(|word| word.name == name && kinds.contains(&word.kind))
+        };
+        for name in registered(&language).keys().filter(|name| !is_word(name)) {
+            if let Some(field) = name.strip_prefix("get$") {
+                use WordKind::{Field, Function, Method};
+                assert!(told(field, &[Field, Method, Function]), "{field}");
+            } else if name.contains('$') {
+                // Indexes, by which refusals come about.
+            } else {
+                let operator = match name.strip_suffix('=') {
+                    Some(plain) if !matches!(name.as_str(), "==" | "!=" | "<=" | ">=") => plain,
+                    _ => name,
+                };
+                assert!(told(operator, &[WordKind::Operator]), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_names_of_the_language_are_those_that_resolve() {
+        let language = Language::new(Limits::default());
+        let told = language.words.iter();
+        let told = told.filter(|word| matches!(word.kind, WordKind::Name | WordKind::Constant));
+        let told: Vec<_> = told.map(|word| word.name).collect();
+        assert_eq!(told, world::NAMES);
+    }
+
+    #[test]
+    fn the_actions_of_the_language_are_those_that_the_analyser_looks_for() {
+        let language = Language::new(Limits::default());
+        let told = language
+            .words
+            .iter()
+            .filter(|word| word.kind == WordKind::Action);
+        let told: BTreeSet<_> = told.map(|word| (word.name, word.of.is_some())).collect();
+        let known = action::CALLS.iter();
+        let known: BTreeSet<_> = known
+            .map(|(name, action)| (*name, action.contains('.')))
+            .collect();
+        assert_eq!(told, known);
+    }
+
+    #[test]
+    fn every_word_is_told_once_with_a_doc_and_an_example() {
+        let language = Language::new(Limits::default());
+        let mut seen = BTreeSet::new();
+        for word in &language.words {
+            assert!(seen.insert(word.signature), "{} twice", word.signature);
+            assert!(
+                word.doc.ends_with(['.', '…']) && !word.example.is_empty(),
+                "{}",
+                word.signature
+            );
+            assert!(
+                !word.topic.is_empty() && word.signature.contains(word.name),
+                "{}",
+                word.signature
+            );
+        }
+    }
 }

@@ -22,6 +22,7 @@ mod query;
 mod rule_file;
 mod rule_test;
 mod spec;
+mod words;
 mod world;
 
 pub use action::Action;
@@ -42,3 +43,4 @@ pub use rule_file::{
 };
 pub use rule_test::{RuleTestError, RuleTests, TestResult};
 pub use spec::check_rule;
+pub use words::{Parameter, Word, WordKind, reference};

@@ -3,12 +3,20 @@
 use super::refused;
 use super::task::fields;
 use crate::evaluation::{self, Host};
+use crate::words::Words;
 use crate::world::TaskHandle;
-use rhai::{Engine, Map};
+use rhai::Map;
 use smarttasks_model::NewTask;
 
-pub(super) fn register(engine: &mut Engine) {
-    engine.register_fn("create_task", create_task);
+pub(super) fn define(words: &mut Words) {
+    words
+        .action(
+            "create_task(fields: map) -> Task",
+            "Makes a task: `title`, and whatever else `task.update` takes. Its creator is the owner of the rule. It can be read and acted upon at once. A field that is wrong or unknown is an error.",
+            r#"let check = create_task(#{ title: `Check ${task.title}`, parent_id: task.id, assignee: task.owner });
+check.tag("auto");"#,
+        )
+        .is(words, create_task);
 }
 
 fn create_task(map: Map) -> Host<TaskHandle> {

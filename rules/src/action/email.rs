@@ -3,8 +3,9 @@
 use super::{Action, refused, text};
 use crate::evaluation::{self, Evaluation, Host};
 use crate::nearest::did_you_mean;
+use crate::words::Words;
 use crate::world::{UserHandle, find_user, kind_of};
-use rhai::{Dynamic, Engine, Map};
+use rhai::{Dynamic, Map};
 use smarttasks_model::{Email, Recipient, UserId, text_within};
 
 /// What `email(#{…})` takes.
@@ -13,21 +14,35 @@ pub(crate) const KEYS: &[&str] = &["to", "subject", "text", "html"];
 /// Longest subject, in characters: a title of 500 and what a rule says about it.
 const LONGEST_SUBJECT: usize = 1_000;
 
-pub(super) fn register(engine: &mut Engine) {
-    engine.register_fn("email", |to: Dynamic, subject: Dynamic, body: Dynamic| {
-        email(&to, &subject, &body, &Dynamic::UNIT)
-    });
-    engine.register_fn("email", |mail: Map| -> Host<()> {
-        for key in mail.keys() {
-            if !KEYS.contains(&key.as_str()) {
-                let near = did_you_mean(key, KEYS.iter().copied())
-                    .unwrap_or_else(|| "it takes to, subject, text and html".to_owned());
-                return Err(format!("email: there is no `{key}`; {near}").into());
-            }
+pub(super) fn define(words: &mut Words) {
+    words
+        .action(
+            "email(to: User | text | list | (), subject: text, text: text)",
+            "A mail to each: a user, an address, or a list of both; at most 100, each mailbox once. Line breaks in the subject become spaces. A mail to nobody, as to an absent assignee, is recorded as suppressed and does not fail the run.",
+            r#"email([task.owner, "ops@example.com"], `Late: ${task.title}`, `Due ${task.due_at}.`);"#,
+        )
+        .is(words, |to: Dynamic, subject: Dynamic, body: Dynamic| {
+            email(&to, &subject, &body, &Dynamic::UNIT)
+        });
+    words
+        .action(
+            "email(mail: map)",
+            "The same with `to`, `subject`, `text` and `html`, of which `html` may be left out.",
+            r#"email(#{ to: task.owner, subject: task.title, text: "Late.", html: "<b>Late.</b>" });"#,
+        )
+        .is(words, |mail: Map| email_of(&mail));
+}
+
+fn email_of(mail: &Map) -> Host<()> {
+    for key in mail.keys() {
+        if !KEYS.contains(&key.as_str()) {
+            let near = did_you_mean(key, KEYS.iter().copied())
+                .unwrap_or_else(|| "it takes to, subject, text and html".to_owned());
+            return Err(format!("email: there is no `{key}`; {near}").into());
         }
-        let part = |key| mail.get(key).cloned().unwrap_or(Dynamic::UNIT);
-        email(&part("to"), &part("subject"), &part("text"), &part("html"))
-    });
+    }
+    let part = |key| mail.get(key).cloned().unwrap_or(Dynamic::UNIT);
+    email(&part("to"), &part("subject"), &part("text"), &part("html"))
 }
 
 fn email(to: &Dynamic, subject: &Dynamic, body: &Dynamic, html: &Dynamic) -> Host<()> {

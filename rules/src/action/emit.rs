@@ -2,13 +2,20 @@
 
 use super::{Action, text};
 use crate::evaluation::{self, Host};
+use crate::words::Words;
 use crate::world::to_json;
-use rhai::{Dynamic, Engine};
+use rhai::Dynamic;
 use smarttasks_model::EventType;
 
-pub(super) fn register(engine: &mut Engine) {
-    engine.register_fn("emit", emit);
-    engine.register_fn("emit", |kind: Dynamic| emit(kind, Dynamic::UNIT));
+pub(super) fn define(words: &mut Words) {
+    words
+        .action(
+            "emit(type: text, data?: any)",
+            "Raises a custom event, which other rules and endpoints may listen to: two to eight words with dots between them, such as \"build.failed\". The system's own types are refused.",
+            r#"emit("review.wanted", #{ task: task.id, by: task.owner });"#,
+        )
+        .is(words, emit)
+        .is(words, |kind: Dynamic| emit(kind, Dynamic::UNIT));
 }
 
 fn emit(kind: Dynamic, data: Dynamic) -> Host<()> {

@@ -15,8 +15,9 @@ pub(crate) use email::KEYS as EMAIL_KEYS;
 pub(crate) use task::SETTABLE;
 
 use crate::evaluation::Host;
+use crate::words::Words;
 use crate::world::kind_of;
-use rhai::{Dynamic, Engine};
+use rhai::Dynamic;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use smarttasks_model::{EventType, Invalid, NewTask, Recipient, Task, TaskChanges, TaskId, UserId};
@@ -260,15 +261,18 @@ pub(crate) const CALLS: &[(&str, &str)] = &[
 ];
 
 /// Teaches an engine every action.
-pub(crate) fn register(engine: &mut Engine) {
-    email::register(engine);
-    notify::register(engine);
-    webhook::register(engine);
-    task::register(engine);
-    create_task::register(engine);
-    emit::register(engine);
-    log::register(engine);
+pub(crate) fn define(words: &mut Words) {
+    words.topic("Actions");
+    email::define(words);
+    notify::define(words);
+    webhook::define(words);
+    task::define(words);
+    create_task::define(words);
+    emit::define(words);
+    log::define(words);
 }
+
+pub(crate) use log::listen;
 
 /// The text that an argument must be. Numbers, times and the like are not quietly written out:
 /// a template literal says that this is meant.

@@ -3,14 +3,21 @@
 use super::email::{member, one_line};
 use super::{Action, text};
 use crate::evaluation::{self, Evaluation, Host};
+use crate::words::Words;
 use crate::world::{kind_of, user_of};
-use rhai::{Dynamic, Engine};
+use rhai::Dynamic;
 use smarttasks_model::{NotifyBy, Recipient};
 
-pub(super) fn register(engine: &mut Engine) {
-    engine.register_fn("notify", |user: Dynamic, title: Dynamic, text: Dynamic| {
-        notify(&user, &title, &text)
-    });
+pub(super) fn define(words: &mut Words) {
+    words
+        .action(
+            "notify(user: User | text | (), title: text, text: text)",
+            "Tells one member by the channel that they prefer, which they choose in their profile: by mail, or not at all. Whoever wants none, or is absent, is recorded as suppressed.",
+            r#"notify(task.owner, "A task is late", `${task.title} was due ${task.due_at}.`);"#,
+        )
+        .is(words, |user: Dynamic, title: Dynamic, text: Dynamic| {
+            notify(&user, &title, &text)
+        });
 }
 
 fn notify(user: &Dynamic, title: &Dynamic, body: &Dynamic) -> Host<()> {

@@ -3,8 +3,9 @@
 use super::{Action, refused, text};
 use crate::evaluation::{self, Evaluation, Host};
 use crate::nearest::did_you_mean;
+use crate::words::Words;
 use crate::world::{TaskHandle, to_json, user_of};
-use rhai::{Dynamic, Engine, Map};
+use rhai::{Dynamic, Map};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use smarttasks_model::{Task, TaskChanges, text_within};
@@ -27,12 +28,46 @@ pub(crate) const SETTABLE: &[&str] = &[
 /// Longest comment, in characters.
 const LONGEST_COMMENT: usize = 20_000;
 
-pub(super) fn register(engine: &mut Engine) {
-    engine.register_fn("update", update);
-    engine.register_fn("assign", assign);
-    engine.register_fn("comment", comment);
-    engine.register_fn("tag", tag);
-    engine.register_fn("untag", untag);
+pub(super) fn define(words: &mut Words) {
+    words
+        .action(
+            "Task.update(changes: map)",
+            "Changes fields of the task: `title`, `description`, `project`, `status`, `priority`, `assignee` (a user, an address, or `()`), `tags`, `due_at`, `fields` (merged; `()` removes one), `parent_id`. What is left out stays. The changes are merged onto the task as it is when the run ends. A field that is wrong or unknown is an error.",
+            r#"task.update(#{ priority: URGENT, due_at: now() + days(1) });
+log(task.priority); // urgent"#,
+        )
+        .is(words, update);
+    words
+        .action(
+            "Task.assign(user: User | text | ())",
+            "Gives the task to a member, by user, address or id; `()` to nobody. Somebody who is no member is an error.",
+            r#"if task.assignee == () { task.assign(task.creator); }
+task.assign("ann@example.com");"#,
+        )
+        .is(words, assign);
+    words
+        .action(
+            "Task.comment(text: text)",
+            "Adds a remark to the task, of at most 20,000 characters.",
+            r#"task.comment(`Nothing has happened for ${task.time_in_status}.`);"#,
+        )
+        .is(words, comment);
+    words
+        .action(
+            "Task.tag(tag: text)",
+            "Adds a label, unless the task has it.",
+            r#"task.tag("late");
+log(task.tags); // ["late", "tls"]"#,
+        )
+        .is(words, tag);
+    words
+        .action(
+            "Task.untag(tag: text)",
+            "Takes a label away, if the task has it.",
+            r#"task.untag("tls");
+log(task.tags); // []"#,
+        )
+        .is(words, untag);
 }
 
 fn update(task: TaskHandle, changes: Map) -> Host<()> {

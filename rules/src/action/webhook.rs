@@ -2,15 +2,22 @@
 
 use super::{Action, refused, text};
 use crate::evaluation::{self, Host};
+use crate::words::Words;
 use crate::world::to_json;
-use rhai::{Dynamic, Engine};
+use rhai::Dynamic;
 use smarttasks_model::text_within;
 
 /// Longest name or URL, in characters.
 const LONGEST_ENDPOINT: usize = 2_000;
 
-pub(super) fn register(engine: &mut Engine) {
-    engine.register_fn("webhook", webhook);
+pub(super) fn define(words: &mut Words) {
+    words
+        .action(
+            "webhook(endpoint: text, payload: any)",
+            "A signed POST of `{ type: \"rule.webhook\", timestamp, data: payload }` to a registered endpoint, by its name, or to a URL. In the payload a priority is its text, a time RFC 3339, a duration whole seconds, a task as in the API, `()` null.",
+            r#"webhook("ops", #{ task: task, late_by: now() - task.due_at });"#,
+        )
+        .is(words, webhook);
 }
 
 fn webhook(endpoint: Dynamic, payload: Dynamic) -> Host<()> {

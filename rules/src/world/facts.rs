@@ -2,8 +2,9 @@
 
 use super::people::user;
 use super::time::moment;
-use super::{fields, json, number, text};
-use rhai::{Dynamic, Engine};
+use super::{fields, json, number, text, unknown_field};
+use crate::words::Words;
+use rhai::Dynamic;
 
 /// The event that started the run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,47 +20,71 @@ pub(crate) struct WorkspaceHandle;
 
 mod event {
     use super::*;
-    fields! { FIELDS of EventHandle as "event":
-        "id" => |_event, e| Dynamic::from(e.inputs.event.id.to_string());
-        "type" => |_event, e| text(e.inputs.event.kind.as_str());
-        "time" => |_event, e| moment(e, e.inputs.event.time);
-        "actor" => |_event, e| e.inputs.event.actor_id.map_or(Dynamic::UNIT, user);
-        "data" => |_event, e| json::from_json(&e.inputs.event.data_json());
+    fields! { FIELDS of EventHandle as "Event":
+        id: "text", "The id.",
+            "webhook(\"ops\", #{ event: event.id });"
+            => |_event, e| Dynamic::from(e.inputs.event.id.to_string());
+        type: "text", "What kind of event, such as \"task.completed\" or the type of a custom event.",
+            "log(event.type); // task.updated"
+            => |_event, e| text(e.inputs.event.kind.as_str());
+        time: "Timestamp", "When it happened.",
+            "log(now() - event.time); // 1s"
+            => |_event, e| moment(e, e.inputs.event.time);
+        actor: "User | ()", "Who caused it; `()` when nobody did, as when the clock or a rule did.",
+            "if event.actor != task.owner { log(event.actor.name); } // Ann"
+            => |_event, e| e.inputs.event.actor_id.map_or(Dynamic::UNIT, user);
+        data: "map | list | text | int | float | bool | ()", "What it carries: of a custom event what was posted, of one of the system's its task, what that was before, and the names of the changed fields. Times in it are texts, for `timestamp(…)`.",
+            "log(event.data.changes); // [\"status\", \"title\"]"
+            => |_event, e| json::from_json(&e.inputs.event.data_json());
     }
-    pub(super) fn register(engine: &mut Engine) {
-        engine.register_type_with_name::<EventHandle>("Event");
-        register_fields(engine);
+    pub(super) fn define(words: &mut Words) {
+        words.topic("Event");
+        define_fields(words);
+        words.other_fields::<EventHandle>(|name| unknown_field("event", name, FIELDS));
     }
 }
 
 mod rule {
     use super::*;
-    fields! { FIELDS of RuleHandle as "rule":
-        "id" => |_rule, e| Dynamic::from(e.inputs.rule.id.to_string());
-        "name" => |_rule, e| text(e.inputs.rule.name.as_str());
-        "version" => |_rule, e| number(e.inputs.rule.version);
+    fields! { FIELDS of RuleHandle as "Rule":
+        id: "text", "The id.",
+            "webhook(\"ops\", #{ rule: rule.id });"
+            => |_rule, e| Dynamic::from(e.inputs.rule.id.to_string());
+        name: "text", "What it is called.",
+            "log(rule.name); // Chase"
+            => |_rule, e| text(e.inputs.rule.name.as_str());
+        version: "int", "The version that runs. Every edit makes a new one.",
+            "log(rule.version); // 3"
+            => |_rule, e| number(e.inputs.rule.version);
     }
-    pub(super) fn register(engine: &mut Engine) {
-        engine.register_type_with_name::<RuleHandle>("Rule");
-        register_fields(engine);
+    pub(super) fn define(words: &mut Words) {
+        words.topic("Rule and workspace");
+        define_fields(words);
+        words.other_fields::<RuleHandle>(|name| unknown_field("rule", name, FIELDS));
     }
 }
 
 mod workspace {
     use super::*;
-    fields! { FIELDS of WorkspaceHandle as "workspace":
-        "id" => |_workspace, e| Dynamic::from(e.inputs.workspace.id.to_string());
-        "name" => |_workspace, e| text(e.inputs.workspace.name.as_str());
-        "timezone" => |_workspace, e| Dynamic::from(e.inputs.workspace.timezone.to_string());
+    fields! { FIELDS of WorkspaceHandle as "Workspace":
+        id: "text", "The id.",
+            "webhook(\"ops\", #{ workspace: workspace.id });"
+            => |_workspace, e| Dynamic::from(e.inputs.workspace.id.to_string());
+        name: "text", "What it is called.",
+            "log(workspace.name); // Home"
+            => |_workspace, e| text(e.inputs.workspace.name.as_str());
+        timezone: "text", "The IANA name of the zone in which a script's times are shown and taken apart.",
+            "log(workspace.timezone); // Europe/Berlin"
+            => |_workspace, e| Dynamic::from(e.inputs.workspace.timezone.to_string());
     }
-    pub(super) fn register(engine: &mut Engine) {
-        engine.register_type_with_name::<WorkspaceHandle>("Workspace");
-        register_fields(engine);
+    pub(super) fn define(words: &mut Words) {
+        define_fields(words);
+        words.other_fields::<WorkspaceHandle>(|name| unknown_field("workspace", name, FIELDS));
     }
 }
 
-pub(super) fn register(engine: &mut Engine) {
-    event::register(engine);
-    rule::register(engine);
-    workspace::register(engine);
+pub(super) fn define(words: &mut Words) {
+    event::define(words);
+    rule::define(words);
+    workspace::define(words);
 }

@@ -1,14 +1,31 @@
 //! Values of a script as JSON, for payloads and records, and back.
 
 use super::{EventHandle, Moment, RuleHandle, TaskHandle, UserHandle, WorkspaceHandle, kind_of};
-use crate::evaluation::{Evaluation, Host, terminated};
+use crate::evaluation::{self, Evaluation, Host, terminated};
 use crate::meter;
-use rhai::{Dynamic, Map};
+use crate::words::Words;
+use rhai::{Dynamic, ImmutableString, Map};
 use serde_json::{Value, json};
 use smarttasks_model::{Priority, Span};
 
 /// Deepest nesting of a payload: what every JSON parser reads.
 const DEEPEST: usize = 64;
+
+pub(super) fn define(words: &mut Words) {
+    words.topic("Values");
+    words
+        .function(
+            "to_json(value: any) -> text",
+            "The value as a payload shows it: a priority as its text, a time as RFC 3339, a duration in whole seconds, a task as in the API, `()` as null. What cannot be shown, such as a closure, is an error.",
+            r#"log(to_json([task.priority, hours(1), ()])); // ["high",3600,null]"#,
+        )
+        .is(words, |value: Dynamic| written(&value))
+        .is(words, |map: Map| written(&Dynamic::from_map(map)));
+}
+
+fn written(value: &Dynamic) -> Host<ImmutableString> {
+    evaluation::with(|e| Ok(to_json(e, value)?.to_string().into()))
+}
 
 /// A value as the API would show it: a priority as its text, a time as RFC 3339, a duration in
 /// whole seconds, a task whole, `()` as null.

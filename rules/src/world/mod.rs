@@ -6,6 +6,7 @@
 mod compare;
 mod facts;
 mod json;
+mod lists;
 mod people;
 mod queries;
 mod state;
@@ -24,7 +25,8 @@ pub(crate) use time::{BusinessDays, Moment};
 
 use crate::evaluation::{self, Host};
 use crate::nearest::did_you_mean;
-use rhai::{Dynamic, Engine, EvalAltResult, INT, Position};
+use crate::words::Words;
+use rhai::{Dynamic, EvalAltResult, INT, Position};
 use smarttasks_model::{Priority, Span};
 
 /// The names that resolve everywhere, in functions and closures too, and that no script may
@@ -70,16 +72,79 @@ fn present(handle: TaskHandle) -> Host<Dynamic> {
 }
 
 /// Teaches an engine the whole world.
-pub(crate) fn register(engine: &mut Engine) {
-    task::register(engine);
-    people::register(engine);
-    facts::register(engine);
-    time::register(engine);
-    queries::register(engine);
-    state::register(engine);
-    strings::register(engine);
-    written::register(engine);
-    compare::register(engine);
+pub(crate) fn define(words: &mut Words) {
+    names(words);
+    task::define(words);
+    people::define(words);
+    facts::define(words);
+    time::define(words);
+    queries::define(words);
+    state::define(words);
+    compare::define(words);
+    strings::define(words);
+    written::define(words);
+    lists::define(words);
+    json::define(words);
+}
+
+fn names(words: &mut Words) {
+    words.topic("Names");
+    words.name(
+        "task: Task | ()",
+        "The task that the run is about, as the event left it. After an action upon it, reads see the change. `()` where the run is about none, as with a cron trigger with `for_each` \"once\".",
+        r#"if task != () && task.is_open { log(task.title); } // Renew certificate"#,
+    );
+    words.name(
+        "previous: Task | ()",
+        "The task before the event, on `task.updated` and its kin; else `()`. It cannot be acted upon.",
+        r#"if previous != () && previous.status != task.status {
+    log(`${previous.status} -> ${task.status}`); // todo -> in_progress
+}"#,
+    );
+    words.name(
+        "event: Event",
+        "What started the run.",
+        r#"log(event.type); // task.updated"#,
+    );
+    words.name(
+        "rule: Rule",
+        "The rule itself.",
+        r#"log(`${rule.name}, version ${rule.version}`); // Chase, version 3"#,
+    );
+    words.name(
+        "workspace: Workspace",
+        "The workspace that the rule belongs to.",
+        r#"log(workspace.name); // Home"#,
+    );
+    words.name(
+        "state: State",
+        "What the rule keeps from one run to the next.",
+        r#"state.set("runs", (state.get("runs") ?? 0) + 1);
+log(state.get("runs")); // 1"#,
+    );
+    words.constant(
+        "LOW: Priority",
+        "The lowest priority. Priorities are ordered: LOW < NORMAL < HIGH < URGENT.",
+        r#"log(task.priority > LOW); // true"#,
+    );
+    words.constant(
+        "NORMAL: Priority",
+        "The priority of a task for which none was given.",
+        r#"log(NORMAL); // normal"#,
+    );
+    words.constant(
+        "HIGH: Priority",
+        "The priority below the highest. A payload shows it as \"high\".",
+        r#"if task.priority >= HIGH { log("soon"); } // soon"#,
+    );
+    words.constant(
+        "URGENT: Priority",
+        "The highest priority.",
+        r#"task.update(#{ priority: URGENT });
+log(task.priority); // urgent"#,
+    );
+    words.type_name::<Priority>("Priority");
+    words.written::<Priority>(|priority| Ok(priority.as_str().into()));
 }
 
 /// What a value is, in the words of the documentation.
@@ -90,14 +155,16 @@ pub(crate) fn kind_of(value: &Dynamic) -> &'static str {
         "a time"
     } else if value.is::<Span>() {
         "a duration"
+    } else if value.is::<BusinessDays>() {
+        "a number of business days"
     } else if value.is::<TaskHandle>() {
         "a task"
     } else if value.is::<UserHandle>() {
         "a user"
-    } else if value.is::<BusinessDays>() {
-        "a number of business days"
     } else if value.is::<StateHandle>() {
         "the rule's state"
+    } else if value.is::<EventHandle>() {
+        "the event"
     } else if value.is_unit() {
         "an absent value"
     } else if value.is_string() || value.is_char() {
@@ -118,10 +185,13 @@ pub(crate) fn kind_of(value: &Dynamic) -> &'static str {
 /// An error with the nearest real name.
 pub(crate) fn unknown_field(of: &str, name: &str, fields: &[&str]) -> Box<EvalAltResult> {
     let near = did_you_mean(name, fields.iter().copied());
-    let message = match near {
+    no_field(match near {
         Some(near) => format!("`{of}` has no field `{name}`; {near}"),
         None => format!("`{of}` has no field `{name}`; it has {}", fields.join(", ")),
-    };
+    })
+}
+
+fn no_field(message: String) -> Box<EvalAltResult> {
     Box::new(EvalAltResult::ErrorPropertyNotFound(
         message,
         Position::NONE,
@@ -143,21 +213,24 @@ fn number(value: i64) -> Dynamic {
     Dynamic::from_int(value as INT)
 }
 
-/// Registers read-only fields of a type, and keeps the list of their names beside them.
+/// Defines the fields of a handle, and keeps the list of their names beside them.
 macro_rules! fields {
-    ($names:ident of $type:ty as $of:literal: $($name:literal => |$handle:ident, $evaluation:ident| $value:expr;)+) => {
-        pub(crate) const $names: &[&str] = &[$($name),+];
+    ($names:ident of $handle_type:ty as $type:literal:
+        $($name:ident: $types:literal, $doc:literal, $example:literal => |$handle:ident, $evaluation:ident| $value:expr;)+
+    ) => {
+        pub(crate) const $names: &[&str] = &[$(stringify!($name)),+];
 
-        fn register_fields(engine: &mut rhai::Engine) {
-            $(engine.register_get($name, |handle: &mut $type| -> $crate::evaluation::Host<rhai::Dynamic> {
-                let $handle = *handle;
-                $crate::evaluation::with(|$evaluation| Ok($value))
-            });)+
-            engine.register_indexer_get(
-                |_: &mut $type, name: rhai::ImmutableString| -> $crate::evaluation::Host<rhai::Dynamic> {
-                    Err($crate::world::unknown_field($of, &name, $names))
+        fn define_fields(words: &mut $crate::words::Words) {
+            words.type_name::<$handle_type>($type);
+            $(words.field(
+                concat!($type, ".", stringify!($name), ": ", $types),
+                $doc,
+                $example,
+                |handle: &mut $handle_type| -> $crate::evaluation::Host<rhai::Dynamic> {
+                    let $handle = *handle;
+                    $crate::evaluation::with(|$evaluation| Ok($value))
                 },
-            );
+            );)+
         }
     };
 }

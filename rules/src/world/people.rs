@@ -1,8 +1,9 @@
 //! Users, as scripts hold them.
 
-use super::{fields, kind_of, optional};
+use super::{fields, kind_of, optional, unknown_field};
 use crate::evaluation::{self, Evaluation, Host};
-use rhai::{Dynamic, Engine, ImmutableString};
+use crate::words::Words;
+use rhai::{Dynamic, ImmutableString};
 use smarttasks_model::{User, UserId};
 
 /// A user by id; the rest is looked up among the workspace's members. Of somebody who left, the
@@ -10,21 +11,27 @@ use smarttasks_model::{User, UserId};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct UserHandle(pub(crate) UserId);
 
-fields! { FIELDS of UserHandle as "user":
-    "id" => |user, _e| Dynamic::from(user.0.to_string());
-    "name" => |user, e| optional(e.user(user.0).map(|user| user.name.as_str()));
-    "email" => |user, e| optional(e.user(user.0).map(|user| user.email.as_str()));
-    "timezone" => |user, e| e.user(user.0)
-        .map_or(Dynamic::UNIT, |user| Dynamic::from(user.timezone.to_string()));
+fields! { FIELDS of UserHandle as "User":
+    id: "text", "The id.",
+        "log(task.owner.id == task.assignee_id); // true"
+        => |user, _e| Dynamic::from(user.0.to_string());
+    name: "text | ()", "What they are called. `()` of somebody who has left the workspace.",
+        "log(task.owner.name); // Bob"
+        => |user, e| optional(e.user(user.0).map(|user| user.name.as_str()));
+    email: "text | ()", "Where their mail goes. `()` of somebody who has left the workspace.",
+        "log(task.owner.email); // bob@example.com"
+        => |user, e| optional(e.user(user.0).map(|user| user.email.as_str()));
+    timezone: "text | ()", "The IANA name of the zone in which they live. `()` of somebody who has left the workspace.",
+        "log(now().in_zone(task.owner.timezone).hour); // 8"
+        => |user, e| e.user(user.0)
+            .map_or(Dynamic::UNIT, |user| Dynamic::from(user.timezone.to_string()));
 }
 
-pub(super) fn register(engine: &mut Engine) {
-    engine.register_type_with_name::<UserHandle>("User");
-    register_fields(engine);
-    engine.register_fn("to_string", |user: &mut UserHandle| name(*user));
-    engine.register_fn("to_debug", |user: &mut UserHandle| name(*user));
-    engine.register_fn("==", |a: UserHandle, b: UserHandle| a == b);
-    engine.register_fn("!=", |a: UserHandle, b: UserHandle| a != b);
+pub(super) fn define(words: &mut Words) {
+    words.topic("Users");
+    define_fields(words);
+    words.other_fields::<UserHandle>(|name| unknown_field("user", name, FIELDS));
+    words.written::<UserHandle>(name);
 }
 
 fn name(user: UserHandle) -> Host<ImmutableString> {

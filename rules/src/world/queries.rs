@@ -4,8 +4,9 @@ use super::people::{UserHandle, find_user};
 use super::{TaskHandle, kind_of, to_json, user_of};
 use crate::evaluation::{self, Evaluation, Host};
 use crate::nearest::did_you_mean;
+use crate::words::Words;
 use crate::{Answer, Query};
-use rhai::{Array, Dynamic, Engine, INT, Map};
+use rhai::{Array, Dynamic, INT, Map};
 use serde_json::{Value, json};
 use smarttasks_model::{TaskFilter, TaskId, UserId};
 
@@ -30,11 +31,44 @@ pub(crate) const KEYS: &[&str] = &[
     "q",
 ];
 
-pub(super) fn register(engine: &mut Engine) {
-    engine.register_fn("tasks", tasks);
-    engine.register_fn("count", count);
-    engine.register_fn("user", user);
-    engine.register_fn("members", members);
+pub(super) fn define(words: &mut Words) {
+    words.topic("Queries");
+    words
+        .function(
+            "tasks(conditions: map) -> list",
+            "The workspace's tasks for which every condition holds, oldest first, at most `limit` of them (1,000 unless it says fewer). `#{}` finds all. The conditions: `status` and `priority` (one or a list), `open`, `project`, `tag`, `assignee` (a user, an address, or `()` for nobody), `creator`, `parent` (a task or its id), `overdue`, `due_before`, `due_after`, `created_before`, `created_after`, `completed_after`, `status_changed_before`, `updated_since`, `q` (a text in title or description). What is stored decides which are found; a task that is found is read and acted upon like `task`. An unknown condition is an error, and so is an absent value but for `assignee`. A run asks at most 100 queries.",
+            r#"for t in tasks(#{ open: true, assignee: task.assignee }) {
+    log(t.title); // Renew certificate
+}"#,
+        )
+        .is(words, tasks);
+    words
+        .function(
+            "count(conditions: map) -> int",
+            "How many tasks there are for which every condition of `tasks` holds.",
+            r#"let open = count(#{ open: true, assignee: task.assignee });
+log(`${task.assignee.name} has ${open} to do`); // Bob has 1 to do"#,
+        )
+        .is(words, count);
+    words
+        .function(
+            "user(address: text | User | ()) -> User | ()",
+            "The member of the workspace with this address or id; `()` when there is none.",
+            r#"task.assign(user("ann@example.com"));
+log(task.assignee.name); // Ann"#,
+        )
+        .is(words, user);
+    words
+        .function(
+            "members() -> list",
+            "The members of the workspace as users, in the order of their names.",
+            r#"for member in members() {
+    log(`${member.name}: ${count(#{ open: true, assignee: member })}`);
+}
+// Ann: 1
+// Bob: 1"#,
+        )
+        .is(words, members);
 }
 
 fn tasks(mut map: Map) -> Host<Array> {

@@ -6,22 +6,18 @@
 //! then refuses it.
 
 use crate::evaluation::{self, Host};
-use rhai::{Array, Dynamic, Engine, FuncRegistration, ImmutableString, Map, NativeCallContext};
+use crate::words::Words;
+use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
 use std::fmt::Write;
 
-pub(super) fn register(engine: &mut Engine) {
+pub(super) fn define(words: &mut Words) {
     for name in ["print", "to_string", "debug", "to_debug"] {
-        // "Pure", so that constants can be written too.
-        FuncRegistration::new(name)
-            .with_purity(true)
-            .register_into_engine(engine, |context: NativeCallContext, list: &mut Array| {
-                written(|text| write_list(&context, list, text))
-            });
-        FuncRegistration::new(name)
-            .with_purity(true)
-            .register_into_engine(engine, |context: NativeCallContext, map: &mut Map| {
-                written(|text| write_map(&context, map, text))
-            });
+        words.overload(name, |context: NativeCallContext, list: &mut Array| {
+            written(|text| write_list(&context, list, text))
+        });
+        words.overload(name, |context: NativeCallContext, map: &mut Map| {
+            written(|text| write_map(&context, map, text))
+        });
     }
 }
 

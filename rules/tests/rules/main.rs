@@ -14,6 +14,7 @@ mod cron;
 mod diagnostics;
 mod fuzz;
 mod hostile;
+mod language;
 mod library;
 mod pool;
 mod queries;

@@ -66,9 +66,9 @@ fn what_is_kept_has_its_bounds() {
     for (script, says) in [
         (
             "let key = \"\"; key.pad(101, \"x\"); state.set(key, 1)",
-            "at most 100",
+            "1 to 100 characters",
         ),
-        ("state.set(\"\", 1)", "must not be empty"),
+        ("state.set(\"\", 1)", "1 to 100 characters"),
         ("state.set(\"f\", |x| x)", "cannot be written as JSON"),
         ("state.count", "state.get(\"count\")"),
         ("state.count = 1", "state.set(\"count\""),
