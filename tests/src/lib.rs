@@ -34,6 +34,8 @@ mod isolation;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod language;
+#[cfg(test)]
 mod library;
 #[cfg(test)]
 mod operations;

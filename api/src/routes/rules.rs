@@ -2,6 +2,7 @@
 
 mod check;
 mod fields;
+mod language;
 mod run;
 mod templates;
 mod validate;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(get_rule, replace_rule, update_rule, delete_rule))
         .merge(versions::routes())
         .merge(validate::routes())
+        .merge(language::routes())
         .merge(run::routes())
         .merge(templates::routes())
 }
