@@ -74,7 +74,7 @@ codes! {
     NeverAbsent = "never_absent",
     NeverMatches = "never_matches",
     ConstantSwitch = "constant_switch",
-    UnreachableCode = "unreachable_code",
+    Unreachable = "unreachable_code",
     UnreachableAction = "unreachable_action",
     EndlessLoop = "endless_loop",
     HiddenFunction = "hidden_function",

@@ -162,7 +162,7 @@ impl<'a> Flow<'a> {
     /// What follows is walked through all the same, for its errors.
     fn unreachable(&mut self, at: Position, hint: String) {
         let found = Diagnostic::warning(
-            Code::UnreachableCode,
+            Code::Unreachable,
             at,
             "nothing from here on is ever reached",
         );
