@@ -14,7 +14,7 @@ async fn what_is_wrong_has_its_place_and_decides_how_the_command_ends() {
         .await
         .told(0, &["1 file: 0 errors, 0 warnings\n"]);
 
-    desk.write("quiet.rhai", &rule("Quiet", "let x = 1;"));
+    desk.write("quiet.rhai", &rule("Quiet", "let _x = 1;"));
     let quiet = ["check", "rules/quiet.rhai", "rules"];
     nobody(&quiet).await.told(
         0,
@@ -103,8 +103,9 @@ async fn a_server_is_asked_for_what_only_it_knows() {
     );
     desk.write("long.rhai", &rule("Long", &long));
     desk.write("wrong.rhai", &rule("Wrong", "emial();\nemit(\"a.b\", 1);"));
+    desk.write("ops.rhai", &rule("Ops", "webhook(\"ops\", #{});"));
     let here = desk.rules(&["check", "rules"]).await;
-    here.told(1, &["2 files: 1 error, 0 warnings"]);
+    here.told(1, &["3 files: 1 error, 0 warnings"]);
     let there = desk
         .rules(&["check", "rules", "--server", &desk.server])
         .await;
@@ -112,7 +113,8 @@ async fn a_server_is_asked_for_what_only_it_knows() {
         1,
         &[
             "rules/long.rhai: error[limit_source]",
-            "2 files: 2 errors, 0 warnings",
+            "rules/ops.rhai:3:9: warning[unknown_endpoint]",
+            "3 files: 2 errors, 1 warning",
         ],
     );
 }
