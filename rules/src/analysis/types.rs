@@ -360,3 +360,77 @@ pub(super) fn of_operator(operator: &str, a: Kind, b: Kind) -> Type {
         _ => Kind::Unknown,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Language, Limits, WordKind};
+
+    fn kind(name: &str) -> Kind {
+        match name {
+            "bool" => Kind::Bool,
+            "int" => Kind::Int,
+            "float" => Kind::Float,
+            "text" => Kind::Text,
+            "list" => Kind::List,
+            "map" => Kind::Map,
+            "Priority" => Kind::Priority,
+            "Timestamp" => Kind::Moment,
+            "Duration" => Kind::Span,
+            "BusinessDays" => Kind::BusinessDays,
+            "Task" => Kind::Task,
+            "User" => Kind::User,
+            "Event" => Kind::Event,
+            "Rule" => Kind::Rule,
+            "Workspace" => Kind::Workspace,
+            "State" => Kind::State,
+            _ => Kind::Unknown,
+        }
+    }
+
+    /// What the register says that a word gives: the kind, and whether it may be absent.
+    fn said(signature: &str) -> (Kind, bool) {
+        let gives = signature.rsplit_once("-> ").or_else(|| {
+            let field = signature.split_once(": ");
+            field.filter(|(name, _)| !name.contains('('))
+        });
+        let types = gives.map_or("", |(_, types)| types);
+        let kinds: Vec<&str> = types.split(" | ").collect();
+        match kinds[..] {
+            [one] => (kind(one), false),
+            [one, "()"] => (kind(one), true),
+            _ => (Kind::Unknown, false),
+        }
+    }
+
+    #[test]
+    fn the_analysis_knows_of_every_word_what_the_register_says() {
+        let language = Language::new(Limits::default());
+        for word in language.words() {
+            let of = word.of.map_or(Kind::Unknown, kind);
+            let known = match word.kind {
+                WordKind::Name | WordKind::Constant => of_name(word.name),
+                WordKind::Field => of_field(of, word.name),
+                WordKind::Operator => continue,
+                _ => of_call(word.name, &Type::of(of)),
+            };
+            let known_kind = match known.kind {
+                Kind::Status => Kind::Text,
+                kind => kind,
+            };
+            let (kind, absent) = said(word.signature);
+            let must_know = matches!(
+                word.kind,
+                WordKind::Name | WordKind::Constant | WordKind::Field
+            );
+            if must_know || known_kind != Kind::Unknown {
+                assert_eq!(
+                    (known_kind, known.absent),
+                    (kind, absent),
+                    "{}",
+                    word.signature
+                );
+            }
+        }
+    }
+}
