@@ -191,20 +191,6 @@ impl Words {
         self.engine.register_fn("to_debug", write);
     }
 
-    /// What a standard word does for these types of arguments, in place of what Rhai has for them.
-    pub(crate) fn overload<A: 'static, const N: usize, const X: bool, R, const F: bool>(
-        &mut self,
-        name: &'static str,
-        function: impl RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
-    ) where
-        R: Variant + Clone,
-    {
-        // "Pure", so that it takes constants too.
-        FuncRegistration::new(name)
-            .with_purity(true)
-            .register_into_engine(&mut self.engine, function);
-    }
-
     fn define(
         &mut self,
         kind: WordKind,
@@ -238,6 +224,20 @@ impl Defined {
     {
         words.engine.register_fn(self.0, function);
         self
+    }
+
+    /// The same for what is given by reference and left as it is, so that constants can be given
+    /// too.
+    pub(crate) fn reads<A: 'static, const N: usize, const X: bool, R, const F: bool>(
+        self,
+        words: &mut Words,
+        function: impl RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    ) where
+        R: Variant + Clone,
+    {
+        FuncRegistration::new(self.0)
+            .with_purity(true)
+            .register_into_engine(&mut words.engine, function);
     }
 }
 

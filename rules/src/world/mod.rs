@@ -82,8 +82,8 @@ pub(crate) fn define(words: &mut Words) {
     state::define(words);
     compare::define(words);
     strings::define(words);
-    written::define(words);
     lists::define(words);
+    written::define(words);
     json::define(words);
 }
 
@@ -218,7 +218,7 @@ macro_rules! fields {
     ($names:ident of $handle_type:ty as $type:literal:
         $($name:ident: $types:literal, $doc:literal, $example:literal => |$handle:ident, $evaluation:ident| $value:expr;)+
     ) => {
-        pub(crate) const $names: &[&str] = &[$(stringify!($name)),+];
+        const $names: &[&str] = &[$(stringify!($name)),+];
 
         fn define_fields(words: &mut $crate::words::Words) {
             words.type_name::<$handle_type>($type);

@@ -1,12 +1,13 @@
-//! Replacements for functions on texts that are no good in a sandbox.
+//! Replacements for functions on texts and lists that are no good in a sandbox.
 //!
 //! Rhai's `replace` of one letter by a long text builds the whole result before any limit looks
-//! at it, and its `pad(10, "")` never returns. A host function of the same signature wins over
-//! one of a package.
+//! at it, and its `pad(10, "")` never returns. Its `pad` of a list by a long list reckons the size
+//! of the result with numbers that overflow, and then asks for that much memory, which ends the
+//! process. A host function of the same signature wins over one of a package.
 
-use crate::evaluation::Host;
+use crate::evaluation::{self, Host};
 use crate::words::Words;
-use rhai::{EvalAltResult, INT, ImmutableString, NativeCallContext, Position};
+use rhai::{Array, Dynamic, EvalAltResult, INT, ImmutableString, NativeCallContext, Position};
 
 pub(super) fn define(words: &mut Words) {
     words.topic("Texts");
@@ -64,11 +65,25 @@ log(line); // Total..."#,
                 pad(&context, text, length, with)
             },
         );
+    words.topic("Lists");
+    words
+        .function(
+            "list.pad(length: int, with: any)",
+            "Appends an element to the list itself until it has so many.",
+            r#"let list = [1];
+list.pad(3, 0);
+log(list); // [1, 0, 0]"#,
+        )
+        .is(words, pad_list);
 }
 
 fn too_long() -> Box<EvalAltResult> {
+    too_large("Length of string")
+}
+
+fn too_large(what: &str) -> Box<EvalAltResult> {
     Box::new(EvalAltResult::ErrorDataTooLarge(
-        "Length of string".to_owned(),
+        what.to_owned(),
         Position::NONE,
     ))
 }
@@ -118,5 +133,18 @@ fn pad(
         }
     }
     *text = padded.into();
+    Ok(())
+}
+
+fn pad_list(context: NativeCallContext, list: &mut Array, length: INT, item: Dynamic) -> Host<()> {
+    let length = usize::try_from(length).unwrap_or(0);
+    if length > context.engine().max_array_size() {
+        return Err(too_large("Size of array/BLOB"));
+    }
+    while list.len() < length {
+        // Each is a step, which looks at the heap: the item may be a long list itself.
+        evaluation::with(|_| Ok(()))?;
+        list.push(item.clone());
+    }
     Ok(())
 }

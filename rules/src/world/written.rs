@@ -11,13 +11,41 @@ use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
 use std::fmt::Write;
 
 pub(super) fn define(words: &mut Words) {
-    for name in ["print", "to_string", "debug", "to_debug"] {
-        words.overload(name, |context: NativeCallContext, list: &mut Array| {
-            written(|text| write_list(&context, list, text))
-        });
-        words.overload(name, |context: NativeCallContext, map: &mut Map| {
-            written(|text| write_map(&context, map, text))
-        });
+    words.topic("Values");
+    for word in [
+        words.function(
+            "to_string(value: any) -> text",
+            "The value written out, as in a template literal: `${value}`.",
+            r#"log(task.priority.to_string() + "!"); // high!"#,
+        ),
+        words.function(
+            "to_debug(value: any) -> text",
+            "The value written out as it would stand in a script.",
+            r#"log("a".to_debug()); // "a""#,
+        ),
+        words.function(
+            "print(value?: any)",
+            "Writes a line to the log of the run, like `log`.",
+            "print(task.title); // Renew certificate",
+        ),
+        words.function(
+            "debug(value?: any)",
+            "Writes a line to the log of the run, the value as it would stand in a script.",
+            r#"debug("a"); // "a""#,
+        ),
+    ] {
+        word.reads(
+            words,
+            |context: NativeCallContext, list: &mut Array| -> Host<ImmutableString> {
+                written(|text| write_list(&context, list, text))
+            },
+        );
+        word.reads(
+            words,
+            |context: NativeCallContext, map: &mut Map| -> Host<ImmutableString> {
+                written(|text| write_map(&context, map, text))
+            },
+        );
     }
 }
 

@@ -4,26 +4,6 @@ use super::Told;
 
 pub(super) const WORDS: &[Told] = &[
     (
-        "to_string(value: any) -> text",
-        "The value written out, as in a template literal: `${value}`.",
-        "log(task.priority.to_string() + \"!\"); // high!",
-    ),
-    (
-        "to_debug(value: any) -> text",
-        "The value written out as it would stand in a script.",
-        r#"log("a".to_debug()); // "a""#,
-    ),
-    (
-        "print(value?: any)",
-        "Writes a line to the log of the run, like `log`.",
-        "print(task.title); // Renew certificate",
-    ),
-    (
-        "debug(value?: any)",
-        "Writes a line to the log of the run, the value as it would stand in a script.",
-        r#"debug("a"); // "a""#,
-    ),
-    (
         "type_of(value: any) -> text",
         "What a value is, as Rhai names it.",
         r#"log(type_of(now())); // Timestamp"#,
