@@ -45,7 +45,7 @@ async fn an_installed_rule_makes_a_task_of_a_posted_event() {
             "type": "ci.failed",
             "data": { "repository": "shop", "branch": "main", "author": "ann@example.com" },
         });
-        assert_eq!(ann.post("/api/v1/events", failed).await.status, 202);
+        assert_eq!(ann.post("/api/v1/events", failed).await.status, 201);
         app.settle().await;
     }
     let tasks = ann.list("/api/v1/tasks").await;

@@ -13,6 +13,7 @@ mod child;
 mod cron;
 mod diagnostics;
 mod fuzz;
+mod guide;
 mod hostile;
 mod language;
 mod library;

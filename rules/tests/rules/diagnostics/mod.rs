@@ -22,7 +22,7 @@ fn scripts() -> Vec<PathBuf> {
 }
 
 /// In a workspace whose members are Ann and Bob and whose endpoint is `ops`.
-fn analysed(world: &World, script: &str) -> Vec<Diagnostic> {
+pub fn analysed(world: &World, script: &str) -> Vec<Diagnostic> {
     let triggers: Vec<Trigger> = match header_fields(script).unwrap().remove("triggers") {
         Some(triggers) => serde_json::from_value(triggers).unwrap(),
         None => Vec::new(),
@@ -32,7 +32,7 @@ fn analysed(world: &World, script: &str) -> Vec<Diagnostic> {
     analysis.diagnostics
 }
 
-fn written(found: &[Diagnostic]) -> String {
+pub fn written(found: &[Diagnostic]) -> String {
     let mut text = String::new();
     for diagnostic in found {
         let severity = match diagnostic.severity {
