@@ -57,3 +57,5 @@ mod scenarios;
 mod sweeps;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod turns;

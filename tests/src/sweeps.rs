@@ -1,5 +1,7 @@
 //! State sweeps: a rule on a schedule, looked at for each task.
 
+mod kill;
+
 use crate::harness::{Client, TestApp, hours, seconds};
 use serde_json::{Value, json};
 
@@ -263,4 +265,38 @@ async fn a_rule_that_fails_for_every_task_is_given_up_soon() {
     assert_eq!(rule["enabled"], false, "{rule}");
     assert_eq!(rule["stats"]["failures"], 10);
     assert_eq!(ann.list("/api/v1/tasks?tag=seen").await.len(), 40);
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_and_forth_repeats_and_loses_no_occurrence() {
+    let (app, ann) = ann_alone().await;
+    let triggers = json!([{ "cron": "*/10 * * * *", "for_each": "once" }]);
+    let rule = json!({ "name": "ticks", "triggers": triggers,
+        "script": "emit(\"clock.tick\", #{ at: event.data.scheduled_at });" });
+    assert_eq!(ann.post("/api/v1/rules", rule).await.status, 201);
+    let due = json!({ "title": "Late", "due_at": app.later(seconds(300)) });
+    ann.create_task(due).await;
+    sweep_rule(&ann, "late", json!({})).await;
+    for _ in 0..12 {
+        app.pass(seconds(600)).await;
+    }
+    app.clock.set(app.clock.now() - hours(1));
+    app.settle().await;
+    for _ in 0..12 {
+        app.pass(seconds(600)).await;
+    }
+    app.pass(hours(1)).await;
+    let ticks = ann.list("/api/v1/events?type=clock.tick&limit=250").await;
+    let mut at: Vec<_> = ticks
+        .iter()
+        .map(|tick| tick["data"]["at"].to_string())
+        .collect();
+    let number = at.len();
+    at.sort();
+    at.dedup();
+    assert_eq!(at.len(), number, "an occurrence came twice");
+    // Two hours of ticks before the jump, one hour again that had been, then an hour in steps and
+    // one in one step, of which the last is made up for.
+    assert_eq!(number, 12 + 6 + 1, "{at:?}");
+    assert_eq!(app.subjects_to("ann"), ["Late: Late"]);
 }

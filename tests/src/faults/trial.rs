@@ -5,6 +5,7 @@ use super::load::Load;
 use super::told::{Message, Told, expected};
 use super::{GLANCE, PATIENCE, RECOVERED, say};
 use crate::harness::PASSWORD;
+use crate::process::Connection;
 use crate::proxy::Proxy;
 use crate::roles::{Cluster, Replica, Role, Urls};
 use crate::servers::{Server, Servers};
@@ -220,6 +221,11 @@ impl Trial {
         let titles: BTreeSet<_> = titles.into_iter().collect();
         assert_eq!(titles.len(), count, "a task was made twice");
         titles
+    }
+
+    /// One of the people, at the API.
+    pub async fn somebody(&self) -> Connection {
+        self.api().connect(&self.tokens[0]).await
     }
 
     fn api(&self) -> &Replica {

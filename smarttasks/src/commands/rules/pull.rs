@@ -79,7 +79,9 @@ fn allowed(terminal: &mut Terminal) -> Result<bool, Error> {
 }
 
 impl Arrival {
-    fn of(directory: &Path, files: RuleFiles, rules: Vec<RemoteRule>) -> Result<Self, Error> {
+    fn of(directory: &Path, files: RuleFiles, mut rules: Vec<RemoteRule>) -> Result<Self, Error> {
+        // So that the same rules get the same files wherever they are pulled.
+        rules.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         let mut arrival = Self::default();
         let mut names = FileNames::default();
         let mut by_name = HashMap::new();

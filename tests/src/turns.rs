@@ -1,0 +1,121 @@
+//! Nobody suffers for a neighbour: evaluation time is shared out between workspaces.
+
+use crate::harness::{Client, TestApp, seconds};
+use serde_json::{Value, json};
+
+/// Runs into the limit on time, whatever the machine.
+const SLOW: &str = "loop { }";
+const NEIGHBOURS: usize = 200;
+const EVENTS: usize = 5;
+
+async fn listens(app: &TestApp, name: &str, script: &str) -> Client {
+    let person = app.register(name).await;
+    person.remove_starter_rules().await;
+    person.create_rule("listens", "build.done", script).await;
+    person
+}
+
+async fn raise(person: &Client, times: usize) {
+    for _ in 0..times {
+        let event = json!({ "type": "build.done", "data": {} });
+        assert_eq!(person.post("/api/v1/events", event).await.status, 201);
+    }
+}
+
+async fn runs(person: &Client) -> Vec<Value> {
+    person.list("/api/v1/runs").await
+}
+
+#[tokio::test]
+async fn two_hundred_workspaces_of_slow_rules_do_not_hold_up_a_fast_one() {
+    let settings = [
+        ("rules.wall_ms", "50"),
+        ("rules.operations", "1000000000"),
+        ("rules.workspace_budget", "off"),
+    ];
+    let mut app = TestApp::start_with(&settings).await;
+    let mut neighbours = Vec::with_capacity(NEIGHBOURS);
+    for number in 0..NEIGHBOURS {
+        neighbours.push(listens(&app, &format!("slow{number}"), SLOW).await);
+    }
+    let fast = listens(&app, "fast", "emit(\"build.seen\", 1);").await;
+    app.settle().await;
+    // Every neighbour's events stand before the one of the fast workspace.
+    for neighbour in &neighbours {
+        raise(neighbour, EVENTS).await;
+    }
+    raise(&fast, 1).await;
+    app.until(async || runs(&fast).await.len() == 1).await;
+    let mut before = 0;
+    for neighbour in &neighbours {
+        before += runs(neighbour).await.len();
+    }
+    assert!(
+        before < NEIGHBOURS * EVENTS / 2,
+        "{before} slow runs had ended before the fast one"
+    );
+    app.leaves_messages_unsent();
+}
+
+#[tokio::test]
+async fn what_has_to_wait_for_its_turn_is_done_in_the_end_and_once() {
+    let settings = [
+        ("rules.wall_ms", "100"),
+        ("rules.operations", "1000000000"),
+        ("rules.workspace_budget", "off"),
+    ];
+    let app = TestApp::start_with(&settings).await;
+    let slow = listens(
+        &app,
+        "slow",
+        "let n = 0; while n < 20000 { n += 1; } emit(\"build.seen\", n);",
+    )
+    .await;
+    let other = listens(&app, "other", SLOW).await;
+    app.settle().await;
+    raise(&other, 9).await;
+    raise(&slow, 40).await;
+    app.settle().await;
+    let seen = slow.list("/api/v1/events?type=build.seen&limit=250").await;
+    let failed = slow.list("/api/v1/runs?status=failed&limit=250").await;
+    assert_eq!(
+        seen.len() + failed.len(),
+        40,
+        "each has one run, which a busy machine may stop"
+    );
+    assert_eq!(runs(&other).await.len(), 9);
+}
+
+#[tokio::test]
+async fn a_workspace_that_has_used_its_budget_waits_and_the_others_do_not() {
+    let settings = [
+        ("rules.wall_ms", "100"),
+        ("rules.operations", "1000000000"),
+        ("rules.workspace_budget", "300ms"),
+    ];
+    let app = TestApp::start_with(&settings).await;
+    let slow = listens(&app, "slow", SLOW).await;
+    let fast = listens(&app, "fast", "emit(\"build.seen\", 1);").await;
+    app.settle().await;
+    for _ in 0..9 {
+        raise(&slow, 1).await;
+        app.settle().await;
+    }
+    raise(&fast, 1).await;
+    app.settle().await;
+    let ended = runs(&slow).await.len();
+    assert!(
+        (3..9).contains(&ended),
+        "{ended} of nine runs within a budget of three"
+    );
+    assert_eq!(runs(&fast).await.len(), 1);
+    // What waits is late, not lost: each minute has its budget.
+    app.until(async || {
+        app.pass(seconds(60)).await;
+        runs(&slow).await.len() == 9
+    })
+    .await;
+    let rules = slow.list("/api/v1/rules").await;
+    let mine = rules.iter().find(|rule| rule["name"] == "listens").unwrap();
+    assert_eq!(mine["stats"]["failures"], 9);
+}
