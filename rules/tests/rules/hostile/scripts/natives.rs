@@ -236,9 +236,12 @@ fn lists() -> Vec<Script> {
         (
             "a long text far down in maps, written out",
             "failed limit_data|failed limit_operations|failed limit_time",
-            with_long_text(
-                "let a = s; for i in 0..800 { a = #{ a: a }; } loop { a.to_debug(); a.to_json(); }",
-            ),
+            with_long_text("let a = s; for i in 0..800 { a = #{ a: a }; } loop { a.to_debug(); }"),
+        ),
+        (
+            "a long text far down in maps, as JSON",
+            "failed runtime_error",
+            with_long_text("let a = s; for i in 0..800 { a = #{ a: a }; } loop { a.to_json(); }"),
         ),
         (
             "deep maps and lists by turns",
