@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// How many steps pass between two looks at the clock, which costs as much as several steps.
-const STEPS_PER_LOOK: u64 = 32;
+const STEPS_PER_LOOK: u64 = 8;
 
 struct Meter {
     operations: Cell<u64>,

@@ -89,9 +89,9 @@ async fn what_has_to_wait_for_its_turn_is_done_in_the_end_and_once() {
 #[tokio::test]
 async fn a_workspace_that_has_used_its_budget_waits_and_the_others_do_not() {
     let settings = [
-        ("rules.wall_ms", "100"),
+        ("rules.wall_ms", "250"),
         ("rules.operations", "1000000000"),
-        ("rules.workspace_budget", "300ms"),
+        ("rules.workspace_budget", "2s"),
     ];
     let app = TestApp::start_with(&settings).await;
     let slow = listens(&app, "slow", SLOW).await;
@@ -105,8 +105,8 @@ async fn a_workspace_that_has_used_its_budget_waits_and_the_others_do_not() {
     app.settle().await;
     let ended = runs(&slow).await.len();
     assert!(
-        (3..9).contains(&ended),
-        "{ended} of nine runs within a budget of three"
+        (1..9).contains(&ended),
+        "{ended} of nine runs within a budget of eight"
     );
     assert_eq!(runs(&fast).await.len(), 1);
     // What waits is late, not lost: each minute has its budget.

@@ -17,6 +17,7 @@ mod guide;
 mod hostile;
 mod language;
 mod library;
+mod lists;
 mod pool;
 mod queries;
 mod state;

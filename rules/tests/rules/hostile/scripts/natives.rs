@@ -268,6 +268,20 @@ fn lists() -> Vec<Script> {
             ),
         ),
         (
+            "a sort by a function that there is not, of a very long name",
+            "failed unknown_function",
+            with_long_text(
+                "let a = []; for i in 0..4000 { a.push(-i); } loop { try { a.sort(s); a.dedup(s); } catch { a.sort(Fn(s)); } }",
+            ),
+        ),
+        (
+            "a sort by a native that works hard",
+            "failed limit_operations|failed limit_time|failed unknown_function",
+            with_long_text(
+                "let a = []; for i in 0..4000 { a.push(`${i}`); } a.sort(Fn(\"replace\").curry(s));",
+            ),
+        ),
+        (
             "a sort of things that cannot be compared",
             "failed runtime_error|ended 0|failed type_mismatch|failed unknown_function",
             own("let a = [1, \"x\", (), [1], #{}, 1.5, 'c', |x| x]; a.sort(); a.order_desc();"),

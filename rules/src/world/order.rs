@@ -1,0 +1,105 @@
+//! Lists put in order by a function of the script, and neighbours that it calls the same.
+//!
+//! Rhai's own go on when that function fails, tens of thousands of times in one call which no
+//! limit sees. Here every comparison is a step, and the first failure is that of the call.
+
+use super::kind_of;
+use crate::evaluation::{self, Host};
+use rhai::{Array, Dynamic, Engine, FnPtr, FuncRegistration, ImmutableString, NativeCallContext};
+use std::cmp::Ordering;
+
+pub(super) fn register(engine: &mut Engine) {
+    for name in ["sort", "sort_by"] {
+        engine.register_fn(name, sort);
+    }
+    engine.register_fn(
+        "sort",
+        |context: NativeCallContext, list: &mut Array, by: ImmutableString| {
+            sort(context, list, FnPtr::new(by)?)
+        },
+    );
+    for name in ["order", "order_by"] {
+        // "Pure", so that constants can be put in order too.
+        FuncRegistration::new(name)
+            .with_purity(true)
+            .register_into_engine(
+                engine,
+                |context: NativeCallContext, list: &mut Array, by: FnPtr| {
+                    sorted(&context, list.clone(), &by)
+                },
+            );
+    }
+    engine.register_fn("dedup", dedup);
+    engine.register_fn(
+        "dedup",
+        |context: NativeCallContext, list: &mut Array, same: ImmutableString| {
+            dedup(context, list, FnPtr::new(same)?)
+        },
+    );
+}
+
+fn sort(context: NativeCallContext, list: &mut Array, by: FnPtr) -> Host<()> {
+    *list = sorted(&context, list.clone(), &by)?;
+    Ok(())
+}
+
+/// Sorted by merging, which ends whatever the function answers: the standard library's sort may
+/// panic where it contradicts itself.
+fn sorted(context: &NativeCallContext, mut list: Array, by: &FnPtr) -> Host<Array> {
+    if list.len() <= 1 {
+        return Ok(list);
+    }
+    let second = list.split_off(list.len() / 2);
+    let mut first = sorted(context, list, by)?.into_iter().peekable();
+    let mut second = sorted(context, second, by)?.into_iter().peekable();
+    let mut merged = Array::with_capacity(first.len() + second.len());
+    while let (Some(a), Some(b)) = (first.peek(), second.peek()) {
+        let next = match compare(context, a, b, by)? {
+            Ordering::Greater => second.next(),
+            Ordering::Less | Ordering::Equal => first.next(),
+        };
+        merged.extend(next);
+    }
+    merged.extend(first);
+    merged.extend(second);
+    Ok(merged)
+}
+
+fn compare(context: &NativeCallContext, a: &Dynamic, b: &Dynamic, by: &FnPtr) -> Host<Ordering> {
+    let answer = call(context, by, a, b)?;
+    if let Ok(number) = answer.as_int() {
+        return Ok(number.cmp(&0));
+    }
+    match answer.as_bool() {
+        Ok(true) => Ok(Ordering::Less),
+        Ok(false) => Ok(Ordering::Greater),
+        Err(_) => Err(format!(
+            "to sort, a function must answer with a number, such as `a - b`, or with whether the \
+             first comes first; it answered with {}",
+            kind_of(&answer)
+        )
+        .into()),
+    }
+}
+
+fn dedup(context: NativeCallContext, list: &mut Array, same: FnPtr) -> Host<()> {
+    let mut kept: Array = Array::with_capacity(list.len());
+    for item in list.iter() {
+        let repeats = match kept.last() {
+            Some(last) => call(&context, &same, last, item)?
+                .as_bool()
+                .unwrap_or(false),
+            None => false,
+        };
+        if !repeats {
+            kept.push(item.clone());
+        }
+    }
+    *list = kept;
+    Ok(())
+}
+
+fn call(context: &NativeCallContext, function: &FnPtr, a: &Dynamic, b: &Dynamic) -> Host<Dynamic> {
+    evaluation::with(|_| Ok(()))?;
+    function.call_raw(context, None, [a.clone(), b.clone()])
+}
