@@ -6,11 +6,8 @@
 mod compare;
 mod facts;
 mod json;
-<<<<<<< HEAD
 mod lists;
-=======
 mod order;
->>>>>>> 4db0bb5 (Lists sorted by a function: every comparison is a step, and its failure is the call's)
 mod people;
 mod queries;
 mod state;
@@ -76,7 +73,6 @@ fn present(handle: TaskHandle) -> Host<Dynamic> {
 }
 
 /// Teaches an engine the whole world.
-<<<<<<< HEAD
 pub(crate) fn define(words: &mut Words) {
     names(words);
     task::define(words);
@@ -88,6 +84,7 @@ pub(crate) fn define(words: &mut Words) {
     compare::define(words);
     strings::define(words);
     lists::define(words);
+    order::define(words);
     written::define(words);
     json::define(words);
 }
@@ -150,19 +147,6 @@ log(task.priority); // urgent"#,
     );
     words.type_name::<Priority>("Priority");
     words.written::<Priority>(|priority| Ok(priority.as_str().into()));
-=======
-pub(crate) fn register(engine: &mut Engine) {
-    task::register(engine);
-    people::register(engine);
-    facts::register(engine);
-    time::register(engine);
-    queries::register(engine);
-    state::register(engine);
-    strings::register(engine);
-    order::register(engine);
-    written::register(engine);
-    compare::register(engine);
->>>>>>> 4db0bb5 (Lists sorted by a function: every comparison is a step, and its failure is the call's)
 }
 
 /// What a value is, in the words of the documentation.

@@ -5,37 +5,75 @@
 
 use super::kind_of;
 use crate::evaluation::{self, Host};
-use rhai::{Array, Dynamic, Engine, FnPtr, FuncRegistration, ImmutableString, NativeCallContext};
+use crate::words::Words;
+use rhai::{Array, Dynamic, FnPtr, ImmutableString, NativeCallContext};
 use std::cmp::Ordering;
 
-pub(super) fn register(engine: &mut Engine) {
-    for name in ["sort", "sort_by"] {
-        engine.register_fn(name, sort);
-    }
-    engine.register_fn(
-        "sort",
-        |context: NativeCallContext, list: &mut Array, by: ImmutableString| {
-            sort(context, list, FnPtr::new(by)?)
-        },
-    );
-    for name in ["order", "order_by"] {
-        // "Pure", so that constants can be put in order too.
-        FuncRegistration::new(name)
-            .with_purity(true)
-            .register_into_engine(
-                engine,
-                |context: NativeCallContext, list: &mut Array, by: FnPtr| {
-                    sorted(&context, list.clone(), &by)
-                },
-            );
-    }
-    engine.register_fn("dedup", dedup);
-    engine.register_fn(
-        "dedup",
-        |context: NativeCallContext, list: &mut Array, same: ImmutableString| {
-            dedup(context, list, FnPtr::new(same)?)
-        },
-    );
+pub(super) fn define(words: &mut Words) {
+    words.topic("Lists");
+    words
+        .function(
+            "list.sort(compare?: closure)",
+        "Sorts the list itself: texts or numbers by themselves, others by a closure that returns a number below, equal to or above 0.",
+        r#"let names = ["b", "a"];
+names.sort();
+log(names); // ["a", "b"]"#,
+        )
+        .is(words, sort)
+        .is(
+            words,
+            |context: NativeCallContext, list: &mut Array, by: ImmutableString| {
+                sort(context, list, FnPtr::new(by)?)
+            },
+        );
+    words
+        .function(
+            "list.sort_by(compare: closure)",
+            "Sorts the list itself by a closure.",
+            r#"let found = tasks(#{});
+found.sort_by(|a, b| if a.title < b.title { -1 } else { 1 });
+log(found[0].title); // Book a room"#,
+        )
+        .is(words, sort);
+    words
+        .function(
+            "list.order(compare?: closure) -> list",
+            "A sorted copy.",
+            r#"log([2, 1].order()); // [1, 2]"#,
+        )
+        .reads(
+            words,
+            |context: NativeCallContext, list: &mut Array, by: FnPtr| -> Host<Array> {
+                sorted(&context, list.clone(), &by)
+            },
+        );
+    words
+        .function(
+            "list.order_by(compare: closure) -> list",
+            "A copy sorted by a closure.",
+            r#"log([1, 2].order_by(|a, b| b - a)); // [2, 1]"#,
+        )
+        .reads(
+            words,
+            |context: NativeCallContext, list: &mut Array, by: FnPtr| -> Host<Array> {
+                sorted(&context, list.clone(), &by)
+            },
+        );
+    words
+        .function(
+            "list.dedup(same?: closure)",
+            "Removes from the list itself what equals its neighbour.",
+            r#"let list = [1, 1, 2];
+list.dedup();
+log(list); // [1, 2]"#,
+        )
+        .is(words, dedup)
+        .is(
+            words,
+            |context: NativeCallContext, list: &mut Array, same: ImmutableString| {
+                dedup(context, list, FnPtr::new(same)?)
+            },
+        );
 }
 
 fn sort(context: NativeCallContext, list: &mut Array, by: FnPtr) -> Host<()> {

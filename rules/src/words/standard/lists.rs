@@ -69,35 +69,11 @@ pub(super) const WORDS: &[Told] = &[
         r#"log(tasks(#{}).find_map(|t| if t.due_at == () { t.title })); // Book a room"#,
     ),
     (
-        "list.sort(compare?: closure)",
-        "Sorts the list itself: texts or numbers by themselves, others by a closure that returns a number below, equal to or above 0.",
-        r#"let names = ["b", "a"];
-names.sort();
-log(names); // ["a", "b"]"#,
-    ),
-    (
-        "list.sort_by(compare: closure)",
-        "Sorts the list itself by a closure.",
-        r#"let found = tasks(#{});
-found.sort_by(|a, b| if a.title < b.title { -1 } else { 1 });
-log(found[0].title); // Book a room"#,
-    ),
-    (
         "list.sort_desc()",
         "Sorts the list itself, the greatest first.",
         r#"let sizes = [1, 3, 2];
 sizes.sort_desc();
 log(sizes); // [3, 2, 1]"#,
-    ),
-    (
-        "list.order(compare?: closure) -> list",
-        "A sorted copy.",
-        r#"log([2, 1].order()); // [1, 2]"#,
-    ),
-    (
-        "list.order_by(compare: closure) -> list",
-        "A copy sorted by a closure.",
-        r#"log([1, 2].order_by(|a, b| b - a)); // [2, 1]"#,
     ),
     (
         "list.order_desc() -> list",
@@ -110,13 +86,6 @@ log(sizes); // [3, 2, 1]"#,
         r#"let list = [1, 2, 3];
 list.reverse();
 log(list); // [3, 2, 1]"#,
-    ),
-    (
-        "list.dedup(same?: closure)",
-        "Removes from the list itself what equals its neighbour.",
-        r#"let list = [1, 1, 2];
-list.dedup();
-log(list); // [1, 2]"#,
     ),
     (
         "list.zip(other: list, combine: closure) -> list",
