@@ -20,8 +20,8 @@ pub(super) const REFERENCE: NaiveDateTime = NaiveDateTime::new(
     NaiveTime::MIN,
 );
 
-/// The most that clocks were ever put back.
-const PUT_BACK: TimeDelta = TimeDelta::hours(3);
+/// More than clocks were put back since 1970 (seven hours, Antarctica/Vostok, 1994).
+const PUT_BACK: TimeDelta = TimeDelta::hours(8);
 
 pub(super) fn next_after(
     expression: &CronExpression,

@@ -11,11 +11,30 @@ use std::cmp::Ordering;
 
 pub(super) fn define(words: &mut Words) {
     words.topic("Lists");
+    define_sorting(words);
+    words
+        .function(
+            "list.dedup(same?: closure)",
+            "Removes from the list itself what equals its neighbour, or what the closure calls the same.",
+            r#"let list = [1, 1, 2];
+list.dedup();
+log(list); // [1, 2]"#,
+        )
+        .is(words, dedup)
+        .is(
+            words,
+            |context: NativeCallContext, list: &mut Array, same: ImmutableString| {
+                dedup(context, list, FnPtr::new(same)?)
+            },
+        );
+}
+
+fn define_sorting(words: &mut Words) {
     words
         .function(
             "list.sort(compare?: closure)",
-        "Sorts the list itself: texts or numbers by themselves, others by a closure that returns a number below, equal to or above 0.",
-        r#"let names = ["b", "a"];
+            "Sorts the list itself: texts or numbers by themselves, others by a closure that returns a number below, equal to or above 0, or whether its first argument comes first.",
+            r#"let names = ["b", "a"];
 names.sort();
 log(names); // ["a", "b"]"#,
         )
@@ -31,49 +50,29 @@ log(names); // ["a", "b"]"#,
             "list.sort_by(compare: closure)",
             "Sorts the list itself by a closure.",
             r#"let found = tasks(#{});
-found.sort_by(|a, b| if a.title < b.title { -1 } else { 1 });
+found.sort_by(|a, b| a.title < b.title);
 log(found[0].title); // Book a room"#,
         )
         .is(words, sort);
-    words
-        .function(
+    for word in [
+        words.function(
             "list.order(compare?: closure) -> list",
             "A sorted copy.",
             r#"log([2, 1].order()); // [1, 2]"#,
-        )
-        .reads(
-            words,
-            |context: NativeCallContext, list: &mut Array, by: FnPtr| -> Host<Array> {
-                sorted(&context, list.clone(), &by)
-            },
-        );
-    words
-        .function(
+        ),
+        words.function(
             "list.order_by(compare: closure) -> list",
             "A copy sorted by a closure.",
             r#"log([1, 2].order_by(|a, b| b - a)); // [2, 1]"#,
-        )
-        .reads(
+        ),
+    ] {
+        word.reads(
             words,
-            |context: NativeCallContext, list: &mut Array, by: FnPtr| -> Host<Array> {
+            |context: NativeCallContext, list: &mut Array, by: FnPtr| {
                 sorted(&context, list.clone(), &by)
             },
         );
-    words
-        .function(
-            "list.dedup(same?: closure)",
-            "Removes from the list itself what equals its neighbour.",
-            r#"let list = [1, 1, 2];
-list.dedup();
-log(list); // [1, 2]"#,
-        )
-        .is(words, dedup)
-        .is(
-            words,
-            |context: NativeCallContext, list: &mut Array, same: ImmutableString| {
-                dedup(context, list, FnPtr::new(same)?)
-            },
-        );
+    }
 }
 
 fn sort(context: NativeCallContext, list: &mut Array, by: FnPtr) -> Host<()> {
