@@ -59,6 +59,10 @@ pub(crate) async fn perform_all(
             continue;
         }
         let run = perform(tx, planned).await?;
+        if run.status == RunStatus::Failed && planned.state.is_some() && followed(planned, runs) {
+            // Others went on from what it would have kept.
+            return Err(Error::Overtaken);
+        }
         told(&run);
         if run.status != RunStatus::Failed {
             succeeded.insert(run.id);
@@ -73,6 +77,13 @@ pub(crate) async fn perform_all(
     keep(tx, kept, versions).await?;
     runs::count(tx, &ended).await?;
     Ok(succeeded)
+}
+
+/// Whether a later run is of the same rule.
+fn followed(planned: &PlannedRun, runs: &[PlannedRun]) -> bool {
+    let of_rule = |run: &&PlannedRun| run.run.rule_id == planned.run.rule_id;
+    let last = runs.iter().rfind(of_rule);
+    last.is_some_and(|last| last.run.id != planned.run.id)
 }
 
 /// Writes what rules keep from now on.

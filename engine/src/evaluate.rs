@@ -9,10 +9,11 @@ use crate::rule_set::LoadedRule;
 use crate::turns::Turns;
 use serde_json::{Map, Value};
 use smarttasks_bus::HandlerError;
-use smarttasks_model::{EventId, RuleId, RunId, WorkspaceId};
-use smarttasks_rules::{Answer, Inputs, Outcome, Pool, Program, Query};
+use smarttasks_model::{EventId, RuleId, RunId, Task, TaskFilter, Timestamp, WorkspaceId};
+use smarttasks_rules::{Answer, Inputs, Outcome, Pool, Program, Query, ScriptError};
 use smarttasks_store::state::{self, State};
-use smarttasks_store::{Db, tasks};
+use smarttasks_store::{Db, Error, tasks};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +21,10 @@ use tokio::sync::oneshot;
 
 /// How long the evaluations of a batch may take before the next batch has its turn.
 const TURN: Duration = Duration::from_millis(500);
+/// Bytes of the answers that a batch holds; with more, the rest is left.
+const ANSWERS: usize = 64 * 1024 * 1024;
+/// Tasks that are read at once to answer a question.
+const PART: u64 = 100;
 
 /// An evaluation to be made.
 pub(crate) struct Job {
@@ -28,6 +33,9 @@ pub(crate) struct Job {
     pub(crate) rule: Arc<LoadedRule>,
     pub(crate) program: Arc<Program>,
     pub(crate) inputs: Inputs,
+    /// Whether nothing is done should the script act, and so nothing kept: the match has not held
+    /// yet, or has been told.
+    pub(crate) withheld: bool,
 }
 
 impl Job {
@@ -44,9 +52,17 @@ impl Job {
         (self.rule_id(), self.message)
     }
 
-    /// Whether it has been evaluated as far as a question; then it is brought to its end.
-    fn has_begun(&self) -> bool {
-        !self.inputs.answers.is_empty()
+    fn failed(&self, code: &str, message: String) -> Outcome {
+        Outcome {
+            error: Some(ScriptError {
+                code: code.to_owned(),
+                message,
+                line: None,
+                column: None,
+            }),
+            duration: self.inputs.spent,
+            ..Outcome::default()
+        }
     }
 }
 
@@ -66,8 +82,8 @@ pub(crate) enum Done {
 /// How a batch is evaluated.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Terms {
-    /// So many of the jobs are done however long they take, so that every batch comes further.
-    pub(crate) at_least: usize,
+    /// Nothing goes on from what a run keeps whose changes may yet be refused.
+    pub(crate) cautious: bool,
     /// A rule that fails so often in a row is not tried again in this batch.
     pub(crate) give_up_after: Option<usize>,
 }
@@ -149,7 +165,8 @@ impl Evaluator {
         }
     }
 
-    /// Evaluates a batch.
+    /// Evaluates a batch. The first job is brought to its end however long it takes, so that every
+    /// batch comes further.
     pub(crate) async fn evaluate(
         &self,
         jobs: Vec<Job>,
@@ -161,29 +178,24 @@ impl Evaluator {
         let versions = kept.iter().map(|(id, state)| (*id, state.version));
         let versions = versions.collect();
         let mut turns = self.turns_of(jobs, &kept);
-        let mut at_least = terms.at_least;
-        let mut answered = HashMap::new();
+        let mut answers = Answers::default();
         while !turns.is_empty() {
-            let taken = self.take(turns, deadline, at_least, terms).await?;
+            let taken = self.take(turns, deadline, terms).await?;
             turns = Vec::with_capacity(taken.len());
-            for taken in taken {
+            for mut taken in taken {
+                let jobs = self.answer(&mut taken, deadline, &mut answers).await?;
                 for (number, what) in taken.done {
                     if let Some(place) = done.get_mut(number) {
                         *place = what;
                     }
                 }
-                if taken.asking.is_empty() {
-                    continue;
+                if !jobs.is_empty() {
+                    turns.push(Turn {
+                        jobs,
+                        rules: taken.rules,
+                    });
                 }
-                let jobs = self
-                    .answer(taken.asking, taken.behind, &mut answered)
-                    .await?;
-                turns.push(Turn {
-                    jobs,
-                    rules: taken.rules,
-                });
             }
-            at_least = 0;
         }
         Ok(Evaluated { done, versions })
     }
@@ -223,19 +235,14 @@ impl Evaluator {
         &self,
         turns: Vec<Turn>,
         deadline: Instant,
-        at_least: usize,
         terms: Terms,
     ) -> Result<Vec<Taken>, HandlerError> {
         let mut taking = Vec::with_capacity(turns.len());
-        let mut owed = at_least;
         for turn in turns {
             let (reply, taken) = oneshot::channel();
             let used = Arc::clone(&self.turns);
-            // The first in the order is owed progress; the others take what time is left.
-            let at_least = owed.min(turn.jobs.len());
-            owed -= at_least;
             self.pool.run(move || {
-                let _ = reply.send(turn.run(&used, deadline, at_least, terms.give_up_after));
+                let _ = reply.send(turn.run(&used, deadline, terms));
             });
             taking.push(taken);
         }
@@ -247,58 +254,171 @@ impl Evaluator {
         Ok(all)
     }
 
-    /// Answers what was asked, the same question once, and puts the jobs into their order again.
+    /// Answers what was asked, the same question once, and returns the jobs that go on, in their
+    /// order. What cannot be answered within the turn is left.
     async fn answer(
         &self,
-        asking: Vec<(usize, Job, Query)>,
-        behind: Vec<(usize, Job)>,
-        answered: &mut HashMap<(WorkspaceId, Query), Answer>,
+        taken: &mut Taken,
+        deadline: Instant,
+        answers: &mut Answers,
     ) -> Result<Vec<(usize, Job)>, HandlerError> {
-        let mut jobs = behind;
-        for (number, mut job, query) in asking {
+        if taken.asking.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut jobs = std::mem::take(&mut taken.behind);
+        for (number, mut job, query) in std::mem::take(&mut taken.asking) {
+            if number > 0 && (Instant::now() >= deadline || answers.bytes > ANSWERS) {
+                taken.done.push((number, Done::Left));
+                continue;
+            }
             let workspace = job.workspace();
             let key = (workspace, query);
-            let answer = match answered.get(&key) {
-                Some(answer) => answer.clone(),
+            let known = answers.known.get(&key).cloned();
+            let answer = match known {
+                Some(answer) => Ok(answer),
                 None => {
-                    let answer = self.ask(workspace, &key.1, &job.inputs).await?;
-                    answered.insert(key, answer.clone());
-                    answer
+                    let asked = Instant::now();
+                    let answer = self.ask(&job, &key.1).await;
+                    self.turns.charge(workspace, asked.elapsed());
+                    answer?
                 }
             };
-            Arc::make_mut(&mut job.inputs.answers).push(answer);
-            jobs.push((number, job));
+            match answer.and_then(|answer| job.take_answer(&answer).map(|()| answer)) {
+                Ok(answer) => {
+                    answers.keep(key, answer);
+                    jobs.push((number, job));
+                }
+                Err(outcome) => {
+                    measure(&outcome);
+                    taken.rules.note(&job, &outcome, false);
+                    taken.done.push((number, Done::Told(outcome)));
+                }
+            }
         }
         jobs.sort_by_key(|(number, _)| *number);
         Ok(jobs)
     }
 
+    /// The answer, or how the run fails for want of it. A question that the database gives up is the
+    /// script's fault, while the database answers others.
     async fn ask(
         &self,
-        workspace: WorkspaceId,
+        job: &Job,
         query: &Query,
-        inputs: &Inputs,
-    ) -> Result<Answer, HandlerError> {
-        Ok(match query {
+    ) -> Result<Result<Answer, Box<Outcome>>, HandlerError> {
+        let (workspace, now) = (job.workspace(), job.inputs.now);
+        let found = match query {
             Query::Tasks { filter, limit } => {
-                let found = tasks::select(&self.db, workspace, filter, *limit, inputs.now).await?;
-                Answer::Tasks(found.into_iter().map(Arc::new).collect())
+                let found = self.tasks(workspace, filter, *limit, now).await;
+                found.map(Answer::Tasks)
             }
-            Query::Count(filter) => {
-                Answer::Count(tasks::count(&self.db, workspace, filter, inputs.now).await?)
+            Query::Count(filter) => tasks::count(&self.db, workspace, filter, now)
+                .await
+                .map(Answer::Count),
+        };
+        match found {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(error) if self.db.ping().await.is_ok() => {
+                tracing::warn!(rule.id = %job.rule_id(), %error, "a question of a rule has no answer");
+                let message = "a question about the workspace took too long; ask for less, such as \
+                               one project or status";
+                Ok(Err(Box::new(job.failed("limit_query", message.to_owned()))))
             }
-        })
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A part at a time, so that no more is read than an evaluation may hold.
+    async fn tasks(
+        &self,
+        workspace: WorkspaceId,
+        filter: &TaskFilter,
+        limit: u64,
+        now: Timestamp,
+    ) -> Result<Vec<Arc<Task>>, Error> {
+        let most = self.pool.language().limits().heap_bytes;
+        let (mut found, mut bytes) = (Vec::<Arc<Task>>::new(), 0);
+        while (found.len() as u64) < limit && bytes <= most {
+            let wanted = (limit - found.len() as u64).min(PART);
+            let after = found.last().map(|task| task.id);
+            let part = tasks::select(&self.db, workspace, filter, after, wanted, now).await?;
+            let last = (part.len() as u64) < wanted;
+            bytes += part.iter().map(size).sum::<usize>();
+            found.extend(part.into_iter().map(Arc::new));
+            if last {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What has been answered in a batch.
+#[derive(Default)]
+struct Answers {
+    known: HashMap<(WorkspaceId, Query), Answer>,
+    bytes: usize,
+}
+
+impl Answers {
+    fn keep(&mut self, key: (WorkspaceId, Query), answer: Answer) {
+        if let Entry::Vacant(place) = self.known.entry(key) {
+            self.bytes += answer_size(&answer);
+            place.insert(answer);
+        }
+    }
+}
+
+impl Job {
+    /// Takes an answer, unless the script has been told more than it may hold.
+    fn take_answer(&mut self, answer: &Answer) -> Result<(), Box<Outcome>> {
+        let most = self.program.limits().heap_bytes;
+        let held = self.inputs.answers.iter().map(answer_size).sum::<usize>();
+        if held + answer_size(answer) > most {
+            let message = format!(
+                "the answers to the script's questions hold more than {} MiB; ask for fewer tasks",
+                most / (1024 * 1024)
+            );
+            return Err(Box::new(self.failed("limit_memory", message)));
+        }
+        Arc::make_mut(&mut self.inputs.answers).push(answer.clone());
+        Ok(())
+    }
+}
+
+fn answer_size(answer: &Answer) -> usize {
+    match answer {
+        Answer::Tasks(tasks) => tasks.iter().map(|task| size(task)).sum(),
+        Answer::Count(_) => size_of::<Answer>(),
+    }
+}
+
+/// About the bytes that a task holds in memory.
+fn size(task: &Task) -> usize {
+    let texts = task.title.len() + task.description.len();
+    let tags: usize = task.tags.iter().map(|tag| tag.len() + 24).sum();
+    let fields: usize = task
+        .fields
+        .iter()
+        .map(|(name, value)| name.len() + value_size(value) + 64)
+        .sum();
+    size_of::<Task>() + texts + tags + fields
+}
+
+fn value_size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 32,
+        Value::Array(items) => items.iter().map(value_size).sum::<usize>() + 32,
+        Value::Object(entries) => entries
+            .iter()
+            .map(|(name, value)| name.len() + value_size(value) + 64)
+            .sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 32,
     }
 }
 
 impl Turn {
-    fn run(
-        self,
-        used: &Turns,
-        deadline: Instant,
-        at_least: usize,
-        give_up_after: Option<usize>,
-    ) -> Taken {
+    fn run(self, used: &Turns, deadline: Instant, terms: Terms) -> Taken {
         let mut taken = Taken {
             done: Vec::with_capacity(self.jobs.len()),
             asking: Vec::new(),
@@ -306,17 +426,17 @@ impl Turn {
             rules: self.rules,
         };
         let mut waiting = HashSet::new();
-        for (position, (number, job)) in self.jobs.into_iter().enumerate() {
+        for (number, job) in self.jobs {
             let rules = &taken.rules;
-            let late = position >= at_least && !job.has_begun() && Instant::now() >= deadline;
+            let late = number > 0 && Instant::now() >= deadline;
             if waiting.contains(&job.rule_id()) {
                 taken.behind.push((number, job));
             } else if late || rules.unsure.contains(&job.rule_id()) {
                 taken.done.push((number, Done::Left));
-            } else if rules.are_done_with(&job, give_up_after) {
+            } else if rules.are_done_with(&job, terms.give_up_after) {
                 taken.done.push((number, Done::PassedOver));
             } else {
-                taken.evaluate(number, job, used, &mut waiting);
+                taken.evaluate(number, job, used, terms.cautious, &mut waiting);
             }
         }
         taken
@@ -330,7 +450,7 @@ impl Rules {
     }
 
     /// Takes note of what an evaluation led to; whether it is to be told.
-    fn note(&mut self, job: &Job, outcome: &Outcome) -> bool {
+    fn note(&mut self, job: &Job, outcome: &Outcome, cautious: bool) -> bool {
         let rule = job.rule_id();
         match &outcome.error {
             Some(_) => *self.failing.entry(rule).or_default() += 1,
@@ -339,7 +459,10 @@ impl Rules {
         if let Some(state) = &outcome.state {
             self.states.insert(rule, Arc::new(state.clone()));
         }
-        if job.program.uses_state() && outcome.actions.iter().any(|of| of.task_id().is_some()) {
+        if cautious
+            && job.program.uses_state()
+            && outcome.actions.iter().any(|of| of.task_id().is_some())
+        {
             self.unsure.insert(rule);
         }
         let told =
@@ -357,22 +480,28 @@ impl Taken {
         number: usize,
         mut job: Job,
         used: &Turns,
+        cautious: bool,
         waiting: &mut HashSet<RuleId>,
     ) {
         if let Some(state) = self.rules.states.get(&job.rule_id()) {
             job.inputs.state = Arc::clone(state);
         }
         let mut outcome = job.program.evaluate(job.inputs.clone());
-        used.charge(job.workspace(), outcome.duration);
+        let took = outcome.duration.saturating_sub(job.inputs.spent);
+        used.charge(job.workspace(), took);
+        if job.withheld && !outcome.actions.is_empty() {
+            outcome.state = None;
+        }
         if let Some(query) = outcome.need.take() {
             if job.program.uses_state() {
                 waiting.insert(job.rule_id());
             }
+            job.inputs.spent = outcome.duration;
             self.asking.push((number, job, query));
             return;
         }
         measure(&outcome);
-        let done = match self.rules.note(&job, &outcome) {
+        let done = match self.rules.note(&job, &outcome, cautious) {
             true => Done::Told(Box::new(outcome)),
             false => Done::Nothing,
         };

@@ -59,7 +59,12 @@ impl Engine {
     }
 
     /// What these events lead to, as rules and tasks are now.
-    async fn plan(&self, batch: &Batch, events: &[Arc<Event>]) -> Result<Plan, HandlerError> {
+    async fn plan(
+        &self,
+        batch: &Batch,
+        events: &[Arc<Event>],
+        cautious: bool,
+    ) -> Result<Plan, HandlerError> {
         let rule_sets = self
             .rule_sets
             .of(events.iter().map(|event| event.workspace_id))
@@ -75,7 +80,7 @@ impl Engine {
         let context = plan::Context::load(&self.db, &candidates).await?;
         let (jobs, started) = context.jobs(&candidates, &mut planned);
         let terms = Terms {
-            at_least: 1,
+            cautious,
             give_up_after: None,
         };
         let evaluated = quarantine::evaluate(self, batch, jobs, terms).await?;
@@ -109,8 +114,8 @@ impl Handler for Engine {
                 Message::Notification(_) | Message::Delivery(_) | Message::Sweep(_) => None,
             })
             .collect();
-        for _ in 0..PATIENCE {
-            let planned = self.plan(&batch, &events).await?;
+        for time in 0..PATIENCE {
+            let planned = self.plan(&batch, &events, time > 0).await?;
             match apply::apply(&self.db, planned, batch.clone()).await {
                 Err(Error::Overtaken) => {}
                 done => return Ok(done?),

@@ -41,6 +41,12 @@ pub(crate) fn change(
             told: before.fired_at.is_some(),
         },
         (None, true) => begin(at, policy, purpose),
+        (Some(before), true) if purpose == SweepPurpose::Note && !before.noted => {
+            Change::Begin(Match {
+                noted: true,
+                ..*before
+            })
+        }
         (Some(_), true) if purpose == SweepPurpose::Note => Change::Stay,
         (Some(before), true) if before.noted => Change::Stay,
         (Some(before), true) => again(before, at, policy),
@@ -151,6 +157,13 @@ mod tests {
             let stays = change(Some(&noted), true, minute(9), policy, purpose);
             assert_eq!(stays, Change::Stay);
         }
+        let told = Match {
+            noted: false,
+            fired_at: Some(minute(0)),
+            ..noted
+        };
+        let silenced = change(Some(&told), true, minute(9), policy, SweepPurpose::Note);
+        assert!(matches!(silenced, Change::Begin(found) if found.noted));
         let ends = change(Some(&noted), false, minute(10), policy, SweepPurpose::Fire);
         assert_eq!(ends, Change::End { told: false });
     }

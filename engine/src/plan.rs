@@ -15,6 +15,13 @@ use smarttasks_store::runs::{ActionRecord, Run, RunError};
 use smarttasks_store::{Db, Due, Timer, tasks};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Most changes of tasks that a transaction makes for rules, but for those of one run: it must
+/// end in time.
+pub(crate) const CHANGES: usize = 200;
+/// How far apart what has to wait for its workspace's budget comes back.
+const APART: Duration = Duration::from_millis(100);
 
 type RuleSets = HashMap<WorkspaceId, Arc<RuleSet>>;
 
@@ -53,7 +60,12 @@ pub(crate) fn candidates(events: &[Arc<Event>], rule_sets: &RuleSets) -> Vec<Can
             });
         };
         match event.rule_id {
-            Some(id) => rule_set.rule(id).into_iter().for_each(&mut add),
+            // One that has waited for its turn is for a rule that still listens.
+            Some(id) => rule_set
+                .rule(id)
+                .filter(|rule| event.kind.is_addressed() || rule.listens(&event.kind))
+                .into_iter()
+                .for_each(&mut add),
             None => rule_set.listening(&event.kind).for_each(&mut add),
         }
     }
@@ -100,6 +112,7 @@ impl Context {
                 Err(error) => plan.fail(&run, error.clone(), Vec::new(), 0),
                 Ok(program) => {
                     jobs.push(Job {
+                        withheld: false,
                         message: run.event.id,
                         program: Arc::clone(program),
                         rule: Arc::clone(&run.rule),
@@ -177,6 +190,7 @@ impl Started {
             users: Arc::clone(&self.rule_set.members),
             state: Arc::default(),
             answers: Arc::default(),
+            spent: Duration::ZERO,
         }
     }
 
@@ -228,6 +242,12 @@ pub(crate) struct PlannedRun {
 }
 
 impl PlannedRun {
+    /// How much it changes: what takes time in the transaction.
+    pub(crate) fn changes(&self) -> usize {
+        let steps = self.steps.iter();
+        steps.filter(|step| matches!(step, Step::Do(_))).count()
+    }
+
     /// Of this run only what its rule keeps, which is kept also when it does not fire.
     pub(crate) fn only_state(&self) -> Option<Self> {
         self.state.as_ref()?;
@@ -341,10 +361,13 @@ impl Plan {
                 .entry(workspace)
                 .or_insert_with(|| turns.wait(workspace));
             match wait {
+                // One after the other, so that they do not all come back to be put off again.
                 Some(wait) => self.put_off.push(PutOff {
                     event: candidate.event,
                     rule_id: candidate.rule.facts.id,
-                    until: now + wait,
+                    until: now
+                        + wait
+                        + APART * u32::try_from(self.put_off.len()).unwrap_or(u32::MAX),
                 }),
                 None => kept.push(candidate),
             }
@@ -361,20 +384,34 @@ impl Plan {
         max_depth: u8,
     ) {
         self.versions = evaluated.versions;
+        let mut changes = 0;
+        // What a rule keeps goes from run to run, so after one that is left all of the rule are.
+        let mut left = HashSet::new();
         for (run, done) in started.into_iter().zip(evaluated.done) {
+            let rule_id = run.rule.facts.id;
             match done {
                 Done::Nothing | Done::PassedOver => {}
-                Done::Told(outcome) => {
+                Done::Told(outcome) if !left.contains(&rule_id) => {
                     let planned = run.planned(*outcome, max_depth);
-                    self.add(planned);
+                    changes += planned.changes();
+                    if changes > CHANGES && changes > planned.changes() {
+                        left.insert(rule_id);
+                        self.leave(run);
+                    } else {
+                        self.add(planned);
+                    }
                 }
-                Done::Left => self.put_off.push(PutOff {
-                    until: run.started_at,
-                    rule_id: run.rule.facts.id,
-                    event: run.event,
-                }),
+                Done::Told(_) | Done::Left => self.leave(run),
             }
         }
+    }
+
+    fn leave(&mut self, run: Started) {
+        self.put_off.push(PutOff {
+            until: run.started_at,
+            rule_id: run.rule.facts.id,
+            event: run.event,
+        });
     }
 
     pub(crate) fn fail(

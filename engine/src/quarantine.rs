@@ -10,7 +10,7 @@ use crate::Engine;
 use crate::evaluate::{Done, Evaluated, Job, Terms};
 use crate::sweep;
 use smarttasks_bus::{Batch, HandlerError};
-use smarttasks_model::{EventId, Message, RuleId};
+use smarttasks_model::{ChangeId, EventId, Message, RuleId, RunId};
 use smarttasks_rules::{Outcome, ScriptError};
 use smarttasks_store::quarantine::{self, REASON, Suspect};
 use smarttasks_store::{Db, Result, Tx};
@@ -157,7 +157,16 @@ fn suspect(job: &Job) -> Suspect {
     Suspect {
         workspace_id: inputs.workspace.id,
         rule_id: inputs.rule.id,
-        run_id: inputs.run_id,
+        // Of a sweep, the same whichever task comes first.
+        run_id: match job.message == inputs.event.id {
+            true => inputs.run_id,
+            false => RunId::of(
+                inputs.rule.id,
+                ChangeId(job.message.0),
+                None,
+                inputs.event.time,
+            ),
+        },
         event_id: job.message,
         depth: inputs.event.depth,
         traceparent: inputs.event.traceparent,

@@ -46,12 +46,17 @@ pub(crate) struct RuleSet {
     pub(crate) members: Arc<HashMap<UserId, User>>,
 }
 
+impl LoadedRule {
+    /// Whether it has a trigger for events of this type.
+    pub(crate) fn listens(&self, kind: &EventType) -> bool {
+        self.patterns.iter().any(|of| of.matches(kind))
+    }
+}
+
 impl RuleSet {
     /// The rules with a trigger for events of this type.
     pub(crate) fn listening(&self, kind: &EventType) -> impl Iterator<Item = &Arc<LoadedRule>> {
-        self.rules
-            .iter()
-            .filter(move |rule| rule.patterns.iter().any(|of| of.matches(kind)))
+        self.rules.iter().filter(move |rule| rule.listens(kind))
     }
 
     /// The rule that an event is addressed to, while it is enabled.

@@ -12,7 +12,7 @@
 use crate::apply::perform_all;
 use crate::evaluate::{Done, Job, Terms};
 use crate::matching::{Change, change};
-use crate::plan::{PlannedRun, Started};
+use crate::plan::{CHANGES, PlannedRun, Started};
 use crate::rule_set::{LoadedRule, RuleSet};
 use crate::{Engine, PATIENCE, quarantine};
 use serde_json::{Map, json};
@@ -50,11 +50,11 @@ impl Handler for Sweeper {
     const BATCH: usize = 1;
 
     async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
-        for _ in 0..PATIENCE {
+        for time in 0..PATIENCE {
             let Some(Message::Sweep(range)) = batch.messages().next() else {
                 break;
             };
-            let looked = self.engine.look(range, &batch).await?;
+            let looked = self.engine.look(range, &batch, time > 0).await?;
             match write(&self.engine.db, looked, batch.clone()).await {
                 Err(Error::Overtaken) => {}
                 done => return Ok(done?),
@@ -96,7 +96,12 @@ enum Seen {
 }
 
 impl Engine {
-    async fn look(&self, range: &SweepRange, batch: &Batch) -> Result<Looked, HandlerError> {
+    async fn look(
+        &self,
+        range: &SweepRange,
+        batch: &Batch,
+        cautious: bool,
+    ) -> Result<Looked, HandlerError> {
         if !sweeps::is_pending(&self.db, range).await? {
             return Ok(Looked::Before);
         }
@@ -116,7 +121,7 @@ impl Engine {
         if let Some(rule_set) = rule_sets.get(&range.workspace_id) {
             page.rules = self.rules_of(range, rule_set, now).await?;
             if !page.rules.is_empty() {
-                self.look_at(&mut page, rule_set, batch, now).await?;
+                self.look_at(&mut page, rule_set, batch, cautious).await?;
             }
         }
         Ok(Looked::Page(Box::new(page)))
@@ -149,8 +154,9 @@ impl Engine {
         page: &mut Page,
         rule_set: &Arc<RuleSet>,
         batch: &Batch,
-        now: Timestamp,
+        cautious: bool,
     ) -> Result<(), HandlerError> {
+        let now = self.db.clock().now();
         let tasks = sweeps::page(&self.db, &page.range, PAGE).await?;
         let mut tasks: Vec<Arc<Task>> = tasks.into_iter().map(Arc::new).collect();
         let (Some(first), Some(last)) = (tasks.first().cloned(), tasks.last().cloned()) else {
@@ -162,10 +168,9 @@ impl Engine {
         }
         let ids: Vec<RuleId> = page.rules.keys().copied().collect();
         let known = matches::between(&self.db, &ids, first.id, last.id).await?;
-        let (jobs, started) = jobs(page, &tasks, rule_set, now);
+        let (jobs, started) = jobs(page, &tasks, rule_set, &known, now);
         let terms = Terms {
-            // A task is looked at for all rules or for none.
-            at_least: page.rules.len(),
+            cautious,
             give_up_after: Some(FAILURES),
         };
         let evaluated = quarantine::evaluate(self, batch, jobs, terms).await?;
@@ -176,16 +181,18 @@ impl Engine {
             .zip(&started)
             .find(|(done, _)| matches!(done, Done::Left))
             .and_then(|(_, started)| started.task_id);
+        if left == Some(first.id) && page.rules.len() > 1 {
+            page.halve();
+            return Ok(());
+        }
         if let Some(left) = left {
             page.leave_from(left, &mut tasks, last.id);
         }
-        page.take_in(
-            &tasks,
-            started,
-            evaluated.done,
-            &known,
-            self.settings.max_depth,
-        );
+        let max_depth = self.settings.max_depth;
+        let beyond = page.take_in(&tasks, started, evaluated.done, &known, max_depth);
+        if let Some(beyond) = beyond {
+            page.leave_from(beyond, &mut tasks, last.id);
+        }
         Ok(())
     }
 
@@ -229,6 +236,7 @@ fn jobs(
     page: &mut Page,
     tasks: &[Arc<Task>],
     rule_set: &Arc<RuleSet>,
+    known: &HashMap<Pair, Match>,
     now: Timestamp,
 ) -> (Vec<Job>, Vec<Started>) {
     let mut broken = Vec::new();
@@ -248,7 +256,10 @@ fn jobs(
     for task in tasks {
         for (rule, program, event) in &rules {
             let run = Started::of(event, rule, rule_set, Some(task.id), now);
+            let pair = (rule.facts.id, task.id);
+            let acting = page.change(known.get(&pair), pair.0, true);
             jobs.push(Job {
+                withheld: !matches!(acting, Change::Fire(_)),
                 message,
                 rule: Arc::clone(rule),
                 program: Arc::clone(program),
@@ -286,8 +297,30 @@ fn occurrence(rule: &LoadedRule, range: &SweepRange) -> Event {
 }
 
 impl Page {
+    /// Leaves all to two other looks, of half the rules each: one task takes too long for all.
+    fn halve(&mut self) {
+        let half = self.range.rules.len().div_ceil(2);
+        let halves = self.range.rules.chunks(half.max(1)).enumerate();
+        self.rest = halves
+            .map(|(number, rules)| {
+                let key = [self.range.sweep_id.as_bytes(), &number.to_be_bytes()[..]];
+                SweepRange {
+                    sweep_id: derive_id(self.range.scheduled_at, &key),
+                    rules: rules.to_vec(),
+                    ..self.range.clone()
+                }
+            })
+            .collect();
+        self.seen.clear();
+    }
+
     /// Leaves a task and all that come after it to another look.
     fn leave_from(&mut self, left: TaskId, tasks: &mut Vec<Arc<Task>>, last: TaskId) {
+        let before = self.rest.first().and_then(|first| first.after);
+        if before.is_some_and(|before| before < last) {
+            // What is left begins earlier than thought.
+            self.rest.remove(0);
+        }
         tasks.retain(|task| task.id < left);
         let after = tasks.last().map(|task| task.id).or(self.range.after);
         self.rest.insert(
@@ -300,7 +333,8 @@ impl Page {
         );
     }
 
-    /// Takes in what became of the evaluations for these tasks.
+    /// Takes in what became of the evaluations for these tasks, up to the one with which it would be
+    /// too much for one transaction.
     fn take_in(
         &mut self,
         tasks: &[Arc<Task>],
@@ -308,7 +342,9 @@ impl Page {
         done: Vec<Done>,
         known: &HashMap<Pair, Match>,
         max_depth: u8,
-    ) {
+    ) -> Option<TaskId> {
+        let (mut changes, mut of_task) = (0, (None, self.seen.len()));
+        let first = tasks.first().map(|task| task.id);
         self.tasks = tasks
             .iter()
             .map(|task| (task.id, Arc::clone(task)))
@@ -318,6 +354,13 @@ impl Page {
                 continue;
             };
             let pair = (run.rule.facts.id, task);
+            if of_task.0 != Some(task) {
+                if changes > CHANGES && of_task.0 != first {
+                    self.seen.truncate(of_task.1);
+                    return of_task.0;
+                }
+                of_task = (Some(task), self.seen.len());
+            }
             let planned = match done {
                 Done::Left | Done::PassedOver => continue,
                 Done::Nothing => None,
@@ -339,11 +382,11 @@ impl Page {
             };
             let before = known.get(&pair);
             if self.change(before, pair.0, planned.is_some()) != Change::Stay {
+                changes += planned.as_ref().map_or(0, PlannedRun::changes);
                 self.seen.push(Seen::Match(pair, planned));
-            } else if let Some(state) = planned.and_then(|planned| planned.only_state()) {
-                self.seen.push(Seen::Run(state));
             }
         }
+        None
     }
 
     fn change(&self, before: Option<&Match>, rule: RuleId, matches: bool) -> Change {
@@ -411,7 +454,7 @@ impl Page {
             Seen::Run(_) => None,
         });
         let now_known = matches::lock(tx, pairs).await?;
-        let mut changes = self.changes(&now_known);
+        let mut changes = self.changes(&now_known)?;
         let runs = std::mem::take(&mut changes.runs);
         let succeeded = perform_all(tx, &runs, &self.versions).await?;
         for (planned, pair, found, new) in std::mem::take(&mut changes.fired) {
@@ -443,7 +486,9 @@ impl Page {
     }
 
     /// What is to be done, decided upon the matches as they are now.
-    fn changes(&self, known: &HashMap<Pair, Match>) -> Changes<'_> {
+    /// Should a run that keeps something not fire after all, others have gone on from what is not
+    /// kept, and it has to be looked at again.
+    fn changes(&self, known: &HashMap<Pair, Match>) -> Result<Changes<'_>> {
         let mut changes = Changes::default();
         for seen in &self.seen {
             let (pair, planned) = match seen {
@@ -460,11 +505,12 @@ impl Page {
                 changes.fired.push((planned, pair, found, before.is_none()));
                 continue;
             }
-            changes
-                .runs
-                .extend(planned.and_then(PlannedRun::only_state));
+            if planned.is_some_and(|planned| planned.state.is_some()) {
+                return Err(Error::Overtaken);
+            }
             match change {
-                Change::Begin(found) => changes.begun.push((pair, found)),
+                Change::Begin(found) if before.is_none() => changes.begun.push((pair, found)),
+                Change::Begin(found) => changes.changed.push((pair, found)),
                 Change::End { told } => {
                     changes.ended.push(pair);
                     changes.told.extend(told.then_some(pair));
@@ -472,7 +518,7 @@ impl Page {
                 Change::Stay | Change::Fire(_) => {}
             }
         }
-        changes
+        Ok(changes)
     }
 
     /// Tells that a match began or ended.

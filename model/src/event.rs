@@ -87,6 +87,11 @@ impl EventType {
             .is_some_and(|first| Self::RESERVED.contains(&first))
     }
 
+    /// Whether events of this type are for one rule only.
+    pub fn is_addressed(&self) -> bool {
+        Self::ADDRESSED.contains(&self.as_str())
+    }
+
     /// The type as text.
     pub fn as_str(&self) -> &str {
         &self.0

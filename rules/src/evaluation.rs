@@ -15,6 +15,7 @@ use smarttasks_model::{
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What an evaluation sees of its workspace.
 #[derive(Clone, Debug)]
@@ -61,6 +62,9 @@ pub struct Inputs {
     pub state: Arc<Map<String, Value>>,
     /// What has been answered so far, in the order in which the script asks.
     pub answers: Arc<Vec<Answer>>,
+    /// The time that evaluations of the same run took, up to the questions that are answered now:
+    /// asking gives a script no more time.
+    pub spent: Duration,
 }
 
 /// What a host function returns.

@@ -39,12 +39,15 @@ pub(crate) struct Reading {
     pub(crate) stop: Option<Stop>,
 }
 
-/// Begins an evaluation on this thread.
-pub(crate) fn start() {
+/// Begins an evaluation on this thread, for which `spent` has been used before.
+pub(crate) fn start(spent: Duration) {
     METER.with(|meter| {
         meter.operations.set(0);
         meter.heap_at_start.set(smarttasks_heap::live());
-        meter.started.set(Some(Instant::now()));
+        let now = Instant::now();
+        meter
+            .started
+            .set(Some(now.checked_sub(spent).unwrap_or(now)));
         meter.stop.set(None);
     });
 }

@@ -23,7 +23,7 @@ pub struct Outcome {
     pub state: Option<Map<String, Value>>,
     /// Steps taken.
     pub operations: u64,
-    /// Time taken.
+    /// Time taken, with that of the evaluations up to the questions that were answered.
     pub duration: Duration,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::evaluation::{self, Inputs, Left};
 use crate::outcome::{Outcome, ScriptError, verdict};
-use crate::{Language, analysis, meter};
+use crate::{Language, Limits, analysis, meter};
 use rhai::AST;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -29,6 +29,11 @@ impl Program {
         self.uses_state
     }
 
+    /// The limits under which it runs.
+    pub fn limits(&self) -> &Limits {
+        &self.language.limits
+    }
+
     /// Evaluates the script: a pure function of what it is given.
     ///
     /// A hostile script needs more stack than an ordinary thread has: call this on a [`Pool`].
@@ -36,8 +41,9 @@ impl Program {
     /// [`Pool`]: crate::Pool
     pub fn evaluate(&self, inputs: Inputs) -> Outcome {
         let Language { engine, limits, .. } = &*self.language;
+        let spent = inputs.spent;
         evaluation::begin(Arc::clone(limits), inputs);
-        meter::start();
+        meter::start(spent);
         let result = catch_unwind(AssertUnwindSafe(|| engine.run_ast(&self.ast)));
         let reading = meter::finish();
         let Left {

@@ -237,6 +237,10 @@ impl OutboxIds {
 /// By what other systems may choose messages: an event's type, a notification's channel.
 fn routing_key(message: &Message) -> &str {
     match message {
+        // It has been told under its own type before, and waits for its turn with one rule.
+        Message::Event(event) if event.rule_id.is_some() && !event.kind.is_addressed() => {
+            "rule.put_off"
+        }
         Message::Event(event) => event.kind.as_str(),
         Message::Notification(notification) => match notification.content {
             Content::Email { .. } => "email",

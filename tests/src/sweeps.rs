@@ -219,6 +219,61 @@ async fn events_count_in_what_a_rule_keeps_each_once() {
 }
 
 #[tokio::test]
+async fn rules_that_keep_something_and_change_tasks_do_so_in_turn() {
+    let (app, ann) = ann_alone().await;
+    let script = "let n = (state.get(\"n\") ?? 0) + 1; state.set(\"n\", n); task.tag(`turn${n}`);";
+    ann.create_rule("turns", "task.created", script).await;
+    for number in 0..30 {
+        ann.create_task(json!({ "title": number.to_string() }))
+            .await;
+    }
+    // A label that is refused takes what the rule keeps back with it, and the others go on.
+    let fails = "let n = (state.get(\"n\") ?? 0) + 1; state.set(\"n\", n); \
+                 if task.title == \"7\" { task.update(#{ parent_id: task.id }); } else { task.tag(`kept${n}`); }";
+    ann.create_rule("fails once", "task.created", fails).await;
+    for number in 0..20 {
+        ann.create_task(json!({ "title": number.to_string() }))
+            .await;
+    }
+    app.settle().await;
+    let mut tags: Vec<String> = Vec::new();
+    for task in ann.list("/api/v1/tasks?limit=250").await {
+        tags.extend(
+            task["tags"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|tag| tag.as_str().unwrap().to_owned()),
+        );
+    }
+    tags.sort();
+    let mut expected: Vec<String> = (1..=50).map(|n| format!("turn{n}")).collect();
+    expected.extend((1..=19).map(|n| format!("kept{n}")));
+    expected.sort();
+    assert_eq!(tags, expected);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_fails_the_run_and_holds_no_memory() {
+    let app = TestApp::start_with(&[("rules.heap_bytes", "1MiB")]).await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    for number in 0..70 {
+        let task = json!({ "title": number.to_string(), "description": "x".repeat(19_000) });
+        ann.create_task(task).await;
+    }
+    let rule = ann
+        .create_rule("asks", "task.created", "task.tag(`${tasks(#{}).len}`);")
+        .await;
+    ann.create_task(json!({ "title": "Go" })).await;
+    app.settle().await;
+    let runs = ann.list(&format!("{}/runs", path("rules", &rule))).await;
+    assert_eq!(runs[0]["status"], "failed");
+    let message = runs[0]["error"]["message"].as_str().unwrap();
+    assert!(message.contains("hold more than 1 MiB"), "{message}");
+}
+
+#[tokio::test]
 async fn scripts_ask_about_the_tasks_of_their_workspace() {
     let (app, ann) = ann_alone().await;
     let bob = app.register("bob").await;

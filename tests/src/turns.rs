@@ -85,6 +85,44 @@ async fn two_hundred_workspaces_of_slow_rules_do_not_hold_up_a_fast_one() {
 }
 
 #[tokio::test]
+async fn asking_first_gives_a_slow_rule_no_more_time() {
+    let settings = [
+        ("rules.wall_ms", "50"),
+        ("rules.operations", "1000000000"),
+        ("rules.workspace_budget", "off"),
+    ];
+    let mut app = TestApp::start_with(&settings).await;
+    let slow = listens(
+        &app,
+        "slow",
+        "loop { count(#{ open: true }); for n in 0..1000 {} }",
+    )
+    .await;
+    let fast = listens(&app, "fast", "emit(\"build.seen\", 1);").await;
+    app.settle().await;
+    let mut events: Vec<Event> = (0..9).map(|_| event(&app, &slow)).collect();
+    events.push(event(&app, &fast));
+    app.db()
+        .write(move |tx| {
+            let events = events.clone();
+            Box::pin(async move { events.into_iter().try_for_each(|event| tx.raise(event)) })
+        })
+        .await
+        .unwrap();
+    app.settle().await;
+    assert_eq!(runs(&fast).await.len(), 1);
+    for run in runs(&slow).await {
+        assert_eq!(run["status"], "failed");
+        let message = run["error"]["message"].as_str().unwrap();
+        assert!(
+            message.contains("50 ms") || message.contains("queries"),
+            "{message}"
+        );
+    }
+    app.leaves_messages_unsent();
+}
+
+#[tokio::test]
 async fn what_has_to_wait_for_its_turn_is_done_in_the_end_and_once() {
     let settings = [
         ("rules.wall_ms", "100"),
@@ -116,15 +154,15 @@ async fn what_has_to_wait_for_its_turn_is_done_in_the_end_and_once() {
 #[tokio::test]
 async fn a_workspace_that_has_used_its_budget_waits_and_the_others_do_not() {
     let settings = [
-        ("rules.wall_ms", "250"),
+        ("rules.wall_ms", "160"),
         ("rules.operations", "1000000000"),
-        ("rules.workspace_budget", "2s"),
+        ("rules.workspace_budget", "1s"),
     ];
     let app = TestApp::start_with(&settings).await;
     let slow = listens(&app, "slow", SLOW).await;
     let fast = listens(&app, "fast", "emit(\"build.seen\", 1);").await;
     app.settle().await;
-    for _ in 0..14 {
+    for _ in 0..9 {
         raise(&slow, 1).await;
         app.settle().await;
     }
@@ -132,17 +170,17 @@ async fn a_workspace_that_has_used_its_budget_waits_and_the_others_do_not() {
     app.settle().await;
     let ended = runs(&slow).await.len();
     assert!(
-        (1..14).contains(&ended),
-        "{ended} of fourteen runs within a budget of eight"
+        (1..9).contains(&ended),
+        "{ended} of nine runs within a budget of six"
     );
     assert_eq!(runs(&fast).await.len(), 1);
     // What waits is late, not lost: each minute has its budget.
     app.until(async || {
         app.pass(seconds(60)).await;
-        runs(&slow).await.len() == 14
+        runs(&slow).await.len() == 9
     })
     .await;
     let rules = slow.list("/api/v1/rules").await;
     let mine = rules.iter().find(|rule| rule["name"] == "listens").unwrap();
-    assert_eq!(mine["stats"]["failures"], 14);
+    assert_eq!(mine["stats"]["failures"], 9);
 }

@@ -10,6 +10,7 @@ use smarttasks_model::{
 };
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a test gives.
 pub(super) struct Given {
@@ -293,6 +294,7 @@ impl Workspace {
             users: Arc::new(users.collect()),
             state: Arc::new(test.state.clone()),
             answers: Arc::default(),
+            spent: Duration::ZERO,
         }
     }
 }

@@ -76,6 +76,7 @@ impl World {
             ])),
             state: Arc::default(),
             answers: Arc::default(),
+            spent: Duration::ZERO,
         };
         Self {
             language: Language::new(limits),

@@ -10,7 +10,7 @@ use sea_orm::{
     ColumnTrait, Condition, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect,
 };
-use smarttasks_model::{Status, Task, TaskFilter, Timestamp, WorkspaceId, without_case};
+use smarttasks_model::{Status, Task, TaskFilter, TaskId, Timestamp, WorkspaceId, without_case};
 use std::str::FromStr;
 
 /// In which order.
@@ -136,7 +136,8 @@ pub async fn list(
     page.cut(rows, position, task_from_row)
 }
 
-/// The tasks of a workspace that pass `filter` as of `now`, oldest first, at most `limit`.
+/// The tasks of a workspace that pass `filter` as of `now`, oldest first, after `after`, at most
+/// `limit`.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -144,11 +145,15 @@ pub async fn select(
     db: &Db,
     workspace: WorkspaceId,
     filter: &TaskFilter,
+    after: Option<TaskId>,
     limit: u64,
     now: Timestamp,
 ) -> Result<Vec<Task>> {
-    Entity::find()
-        .filter(Column::WorkspaceId.eq(workspace.0))
+    let mut query = Entity::find().filter(Column::WorkspaceId.eq(workspace.0));
+    if let Some(after) = after {
+        query = query.filter(Column::Id.gt(after.0));
+    }
+    query
         .filter(condition(filter, now))
         .order_by_asc(Column::Id)
         .limit(limit)
