@@ -2,6 +2,7 @@
 //! versions say so.
 
 use crate::harness::{Client, TestApp, hours, seconds};
+use http::Method;
 use serde_json::{Value, json};
 use smarttasks_model::{
     ChangeId, Event, EventData, EventId, EventType, Message, Timestamp, WorkspaceId,
@@ -328,4 +329,64 @@ async fn what_is_rolled_back_to_is_checked_and_runs_again() {
     assert_eq!(taken.refused(409), "name_taken");
     let absent = ann.post(&rollback, json!({ "version": 99 })).await;
     assert_eq!(absent.refused(404), "not_found");
+}
+
+#[tokio::test]
+async fn a_rollback_is_done_only_on_the_version_that_was_seen() {
+    let app = TestApp::start().await;
+    let (ann, path) = with_fragile(&app).await;
+    let patched = ann.patch(&path, json!({ "script": "log(1);" })).await;
+    assert_eq!(patched.body["version"], 2);
+    let rollback = format!("{path}/rollback");
+    let to_first = json!({ "version": 1 });
+    let stale = [("if-match", "\"v1\"")];
+    let refused = ann
+        .ask(Method::POST, &rollback, Some(&to_first), &stale)
+        .await;
+    assert_eq!(refused.refused(412), "precondition_failed");
+    let unchanged = rule(&ann, &path).await;
+    assert_eq!(unchanged["version"], 2);
+    assert_eq!(unchanged["script"], "log(1);");
+    assert_eq!(ann.list(&format!("{path}/versions")).await.len(), 2);
+
+    // Asked again with the same key, it is the same rollback, although the version is another now.
+    let seen = [("if-match", "\"v2\""), ("idempotency-key", "back")];
+    for _ in 0..2 {
+        let back = ann
+            .ask(Method::POST, &rollback, Some(&to_first), &seen)
+            .await;
+        assert_eq!(
+            (back.status.as_u16(), &back.body["version"]),
+            (200, &json!(3))
+        );
+    }
+    assert_eq!(rule(&ann, &path).await["version"], 3);
+}
+
+#[tokio::test]
+async fn a_rollback_says_whether_the_rule_is_for_what_matches_already() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    for (name, existing) in [("all", json!(null)), ("later", json!(false))] {
+        let sweep = json!({
+            "name": name, "triggers": [{ "cron": "@hourly" }],
+            "script": format!("if task.title == \"{name}\" {{ emit(\"found.{name}\", 1); }}"),
+        });
+        let made = ann.post("/api/v1/rules", sweep).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        let path = format!("/api/v1/rules/{}", made.body["id"].as_str().unwrap());
+        let disabled = ann.patch(&path, json!({ "enabled": false })).await;
+        assert_eq!(disabled.status, 200, "{}", disabled.body);
+        ann.create_task(json!({ "title": name })).await;
+        let body = json!({ "version": 1, "apply_to_existing": existing });
+        let back = ann.post(&format!("{path}/rollback"), body).await;
+        assert_eq!(back.body["enabled"], true, "{}", back.body);
+    }
+    app.settle().await;
+    app.pass(hours(1)).await;
+    for (name, found) in [("all", 1), ("later", 0)] {
+        let events = format!("/api/v1/events?type=found.{name}");
+        assert_eq!(ann.list(&events).await.len(), found, "{name}");
+    }
 }

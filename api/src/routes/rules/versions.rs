@@ -7,16 +7,17 @@ use super::view::{RuleSchema, RuleView, TriggerSchema};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::caller::{Manage, Member, Read};
+use crate::etag::IfMatch;
 use crate::extract::{ApiPath, ListQuery};
 use crate::once::Post;
 use crate::page::{Page, PageParams, Scope};
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Problem};
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use smarttasks_model::{RuleId, RuleSpec, Timestamp, User, UserId};
 use smarttasks_store::rules::{self, Version};
-use smarttasks_store::{Listed, users};
+use smarttasks_store::{Error, Listed, users};
 use std::collections::{HashMap, HashSet};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -126,27 +127,41 @@ struct RollBack {
     /// The version to go back to.
     #[schema(example = 1)]
     version: i64,
+    /// As with a save of the rule: whether its sweeps are for the tasks that match already, too;
+    /// `true` when absent.
+    apply_to_existing: Option<bool>,
 }
 
 /// Stores an old version of a rule as its newest. It is checked like any other, because what it
-/// names may be gone.
+/// names may be gone. An old version that was enabled enables the rule. `If-Match` is of the present
+/// version.
 #[utoipa::path(post, path = "/api/v1/rules/{id}/rollback", tag = "rules",
     params(("id" = Uuid, Path), OnlyWorkspace), request_body = RollBack,
-    responses((status = 200, body = RuleSchema)))]
+    responses((status = 200, body = RuleSchema),
+        (status = 412, body = Problem, content_type = "application/problem+json",
+            description = "`If-Match` names another version.")))]
 async fn roll_back(
     State(app): State<App>,
     member: Member<Manage>,
     ApiPath(id): ApiPath<RuleId>,
+    if_match: IfMatch,
     Post { body, key }: Post<RollBack>,
 ) -> Result<Response, ApiError> {
     let (workspace, author) = (member.workspace_id, member.caller.actor.id);
     let old = rules::version(&app.db, workspace, id, body.version).await?;
     let zone = workspace_zone(&app, workspace).await?;
-    let Checked { new, warnings } = checked(&app, workspace, id, old.spec, true).await?;
+    let existing = body.apply_to_existing.unwrap_or(true);
+    let Checked { new, warnings } = checked(&app, workspace, id, old.spec, existing).await?;
     app.write_once(key, move |tx| {
-        let (new, warnings) = (new.clone(), warnings.clone());
+        let (new, warnings, if_match) = (new.clone(), warnings.clone(), if_match.clone());
         Box::pin(async move {
             let rule = rules::roll_back(tx, workspace, author, new, body.version).await?;
+            // Only here, so that a repetition gets its answer: by then the version is another. An
+            // error takes back what was written.
+            let current = rule.version - 1;
+            if if_match.check(current).is_err() {
+                return Err(Error::Changed { current });
+            }
             let (version, stats) = (rule.version, rules::stats_in(tx, id).await?);
             let view = RuleView::of(rule, stats, tx.now(), zone).saying(warnings);
             Answer::ok(version, &view)

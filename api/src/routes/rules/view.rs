@@ -75,10 +75,12 @@ pub(super) struct RuleSchema {
     /// Rhai source.
     #[schema(example = "email(task.owner, `Overdue: ${task.title}`, \"Please look.\");")]
     script: String,
-    /// Always `once`: rules are not evaluated for all tasks yet.
+    /// How often its sweeps fire for a task that keeps matching: `once`, when it starts to match;
+    /// `always`, at every occurrence; or again after a time, such as `1d`.
     #[schema(example = "once")]
     repeat: String,
-    /// Always `null`, for the same reason.
+    /// How long a task must match before its sweeps fire for it; `null` for at once.
+    #[schema(example = "30m")]
     hold: Option<String>,
     /// Always `skip`: runs do not suspend yet.
     #[schema(example = "skip")]
@@ -118,8 +120,8 @@ pub(super) struct TriggerSchema {
     /// With `cron`: an IANA time zone; the workspace's when absent.
     #[schema(example = "Europe/Berlin")]
     timezone: Option<String>,
-    /// With `cron`: `once`, for one run without a task. The other value, `task`, which is meant
-    /// when it is absent, is not available yet.
+    /// With `cron`: `task`, which is meant when it is absent, for a sweep: the script is evaluated
+    /// for each task of the workspace. `once` for one run without a task.
     #[schema(example = "once")]
     for_each: Option<String>,
     /// An offset from each task's deadline: before (`-`), at (`0`), after (`+`).
