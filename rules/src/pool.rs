@@ -4,8 +4,8 @@
 //! that overflows the 2 MB of an ordinary thread, and a stack overflow ends the process. The
 //! stack here is virtual memory; only what is touched is real.
 
+use crate::Language;
 use crate::analysis::Analysis;
-use crate::{Diagnostic, Inputs, Language, Outcome, Program};
 use smarttasks_model::Trigger;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,9 +19,9 @@ const WAITING: usize = 1024;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A few threads that compile and evaluate. Each call hands over one job and returns; the answer
-/// comes to `done`, on a thread of the pool, so that `done` should only pass it on. Dropped, the
-/// pool finishes the jobs that wait, and its threads end.
+/// A few threads that compile and evaluate. Each call hands over one job and returns; what comes of
+/// it the job passes on from a thread of the pool. Dropped, the pool finishes the jobs that wait, and
+/// its threads end.
 ///
 /// A hand-over costs some 30 µs and an evaluation a few: hand over batches.
 #[derive(Clone, Debug)]
@@ -53,33 +53,7 @@ impl Pool {
         &self.language
     }
 
-    /// Evaluates a batch, one after the other, on one thread.
-    pub fn evaluate(
-        &self,
-        batch: Vec<(Arc<Program>, Inputs)>,
-        done: impl FnOnce(Vec<Outcome>) + Send + 'static,
-    ) {
-        self.run(move || {
-            done(
-                batch
-                    .into_iter()
-                    .map(|(program, inputs)| program.evaluate(inputs))
-                    .collect(),
-            );
-        });
-    }
-
-    /// Compiles a script; see [`Language::compile`].
-    pub fn compile(
-        &self,
-        script: String,
-        done: impl FnOnce(Result<Program, Vec<Diagnostic>>) + Send + 'static,
-    ) {
-        let language = Arc::clone(&self.language);
-        self.run(move || done(language.compile(&script)));
-    }
-
-    /// Analyses a script; see [`Language::analyse`].
+    /// Analyses a script; see [`Language::analyse`]. `done` should only pass the answer on.
     pub fn analyse(
         &self,
         script: String,
@@ -90,8 +64,7 @@ impl Pool {
         self.run(move || done(language.analyse(&script, &triggers)));
     }
 
-    /// Runs anything on a thread of the pool: several compilations, an evaluation that depends on
-    /// another.
+    /// Runs anything on a thread of the pool: compilations, a batch of evaluations.
     pub fn run(&self, job: impl FnOnce() + Send + 'static) {
         // The threads end only when the last sender is gone, and this is one.
         let _ = self.jobs.send(Box::new(job));
