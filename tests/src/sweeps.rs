@@ -227,6 +227,7 @@ async fn rules_that_keep_something_and_change_tasks_do_so_in_turn() {
         ann.create_task(json!({ "title": number.to_string() }))
             .await;
     }
+    app.settle().await;
     // A label that is refused takes what the rule keeps back with it, and the others go on.
     let fails = "let n = (state.get(\"n\") ?? 0) + 1; state.set(\"n\", n); \
                  if task.title == \"7\" { task.update(#{ parent_id: task.id }); } else { task.tag(`kept${n}`); }";

@@ -73,6 +73,8 @@ async fn two_hundred_workspaces_of_slow_rules_do_not_hold_up_a_fast_one() {
         .await
         .unwrap();
     app.until(async || runs(&fast).await.len() == 1).await;
+    // So that no more of them end while they are counted.
+    app.stop().await;
     let mut before = 0;
     for neighbour in &neighbours {
         before += runs(neighbour).await.len();
