@@ -52,8 +52,9 @@ section! {
         log_bytes: ByteSize = WhenAbsent::Text("16KiB"),
         /// The least time between two occurrences of a cron trigger.
         min_cron_interval: Duration = WhenAbsent::Text("60s"),
-        /// How long the rules of one workspace may be evaluated within a minute, in each process; what
-        /// is over it waits for the next minute.
+        /// How long the rules of one workspace may be evaluated in each minute, in each process. What
+        /// they use is given back evenly, in a minute the whole of it; what is over it waits until a
+        /// tenth of it is free again.
         workspace_budget: WorkspaceBudget = WhenAbsent::Text("10s"),
         /// Hops from rule to rule by events; a run beyond them is refused as a loop.
         event_depth: NonZeroU32 = WhenAbsent::Text("8"),
