@@ -2,7 +2,7 @@
 
 mod rules;
 
-pub use rules::{CheckRules, Connection, DiffRules, PullRules, PushRules, RulesCommand};
+pub use rules::{CheckRules, Connection, DiffRules, PullRules, PushRules, RulesCommand, TestRules};
 
 use crate::Error;
 use crate::config::{ConfigFile, Flag, Sources};

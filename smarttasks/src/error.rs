@@ -123,6 +123,12 @@ pub enum Error {
         /// Where they were sought.
         paths: Vec<String>,
     },
+    /// Nothing to test.
+    #[error("there are no tests of rules (*.test.toml) in {}", paths.join(", "))]
+    NoRuleTests {
+        /// Where they were sought.
+        paths: Vec<String>,
+    },
     /// What a command has to say cannot be said.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),

@@ -4,6 +4,7 @@ mod check;
 mod documentation;
 mod pull;
 mod push;
+mod test;
 mod unreachable;
 
 use crate::harness::{Client, TestApp};

@@ -15,6 +15,12 @@ pub enum RulesCommand {
                             --deny-warnings)."
     )]
     Check(CheckRules),
+    /// Run the tests that are beside rule files (*.test.toml), without a server.
+    #[command(
+        after_help = "Exit codes: 0 every rule does what its tests expect, 1 one does not, or \
+                      cannot be tested."
+    )]
+    Test(TestRules),
     /// Bring rule files to a server, after showing what would change.
     #[command(
         after_help = "Exit codes: 0 the server has what the files say, 1 a rule was refused or \
@@ -46,6 +52,14 @@ pub struct CheckRules {
     pub connection: Connection,
 }
 
+/// Runs the tests beside rule files.
+#[derive(Debug, Args)]
+pub struct TestRules {
+    /// Rule files or their tests, and directories of them.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
 /// Brings rule files to a server.
 #[derive(Debug, Args)]
 pub struct PushRules {
@@ -58,6 +72,9 @@ pub struct PushRules {
     /// Delete the rules of the server that have no file.
     #[arg(long)]
     pub prune: bool,
+    /// Enable again what SmartTasks has disabled, even where nothing else differs.
+    #[arg(long)]
+    pub enable: bool,
     /// Let sweeps that are new, or enabled again, not fire for the tasks that match already
     /// (apply_to_existing: false).
     #[arg(long)]
@@ -90,6 +107,9 @@ pub struct DiffRules {
     /// As `push --prune` would.
     #[arg(long)]
     pub prune: bool,
+    /// As `push --enable` would.
+    #[arg(long)]
+    pub enable: bool,
     /// Which server.
     #[command(flatten)]
     pub connection: Connection,

@@ -48,6 +48,7 @@ async fn the_guide_to_rules_as_code_works_as_it_is_written() {
     for expected in [
         "2 new, 0 unchanged",
         "3 files: 0 errors, 0 warnings",
+        "1 rule: 2 passed, 0 failed",
         "create     \"Urgent work without an owner\" (rules/urgent.rhai)",
         "created \"Urgent work without an owner\", version 1",
         "3 unchanged",

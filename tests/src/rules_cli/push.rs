@@ -60,7 +60,7 @@ async fn a_change_is_shown_first_and_what_has_no_file_stays_unless_pruned() {
     let shown = [
         "change     \"A\" (rules/a.rhai): enabled, script\n--- version 1 on the server\n+++ rules/a.rhai\n",
         "+//! enabled = false\n+log(1);\n email(",
-        "only there \"B\"\n1 to change, 1 only on the server, 0 unchanged\n",
+        "only there \"B\"\nwhat is only there stays, and runs on if it is enabled; --prune deletes it\n1 to change, 1 only on the server, 0 unchanged\n",
     ];
     desk.rules(&["diff", "rules"]).await.told(1, &shown);
     let said = desk.rules(&["push", "rules", "--yes"]).await;
@@ -177,6 +177,7 @@ async fn a_person_is_asked_first() {
         directory: desk.path(""),
         yes: false,
         prune: false,
+        enable: false,
         skip_existing: false,
         connection: Connection {
             server: Some(desk.server.clone()),
@@ -236,4 +237,42 @@ async fn more_rules_than_fit_on_a_page_are_compared_to_the_last() {
     desk.rules(&["push", "rules"])
         .await
         .told(0, &["120 unchanged\n"]);
+}
+
+#[tokio::test]
+async fn what_smarttasks_has_disabled_is_enabled_by_a_mended_file_or_on_demand() {
+    let desk = Desk::new().await;
+    let sold = |script: &str| {
+        format!("//! name = \"A\"\n//! triggers = [{{ event = \"shop.sold\" }}]\n{script}\n")
+    };
+    desk.write("a.rhai", &sold("throw \"bad\";"));
+    desk.rules(&["push", "rules", "--yes"]).await.told(0, &[]);
+    let fail = || async {
+        for _ in 0..10 {
+            let event = json!({ "type": "shop.sold" });
+            assert_eq!(desk.ann.post("/api/v1/events", event).await.status, 201);
+        }
+        desk.app.settle().await;
+        let rule = desk.stored().await.remove("A").unwrap();
+        assert_eq!(rule["enabled"], false, "{rule}");
+        rule["version"].as_i64().unwrap()
+    };
+    assert_eq!(fail().await, 2);
+    let reason = "left       \"A\" (rules/a.rhai): disabled by SmartTasks: 10 failures in a row";
+    for command in [&["push", "rules", "--yes"][..], &["diff", "rules"]] {
+        let said = desk.rules(command).await;
+        said.told(0, &[reason, "--enable"]);
+    }
+    assert_eq!(desk.stored().await["A"]["version"], 2);
+
+    let again = "it is enabled again; it was disabled by SmartTasks: 10 failures";
+    let said = desk.rules(&["push", "rules", "--yes", "--enable"]).await;
+    said.told(0, &[again, "changed \"A\", version 3\n"]);
+    assert_eq!(desk.stored().await["A"]["enabled"], true);
+
+    assert_eq!(fail().await, 4);
+    desk.write("a.rhai", &sold("log(1);"));
+    let said = desk.rules(&["push", "rules", "--yes"]).await;
+    said.told(0, &[again, "changed \"A\", version 5\n"]);
+    assert_eq!(desk.stored().await["A"]["enabled"], true);
 }

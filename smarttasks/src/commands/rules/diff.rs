@@ -1,7 +1,7 @@
 //! `smarttasks rules diff`: what `push` would do.
 
 use super::Ending;
-use super::plan::Plan;
+use super::plan::{Plan, Wish};
 use crate::Error;
 use crate::cli::DiffRules;
 use std::io::Write;
@@ -11,8 +11,12 @@ use std::io::Write;
 /// # Errors
 /// The files or the rules of the server cannot be read.
 pub(super) async fn run(asked: &DiffRules, out: &mut (dyn Write + Send)) -> Result<Ending, Error> {
-    let (_, plan) = Plan::made(&asked.directory, &asked.connection, asked.prune).await?;
-    plan.show(asked.prune, out)?;
+    let wish = Wish {
+        prune: asked.prune,
+        enable: asked.enable,
+    };
+    let (_, plan) = Plan::made(&asked.directory, &asked.connection, wish).await?;
+    plan.show(out)?;
     Ok(if !plan.broken.is_empty() {
         Ending::Trouble
     } else if plan.is_empty() {

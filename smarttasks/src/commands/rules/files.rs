@@ -4,12 +4,15 @@ use super::finding::Finding;
 use crate::Error;
 use smarttasks_model::RuleSpec;
 use smarttasks_rules::{header_place, parse_rule_file};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// No script is as large as this, in bytes: a file that is one was not meant.
 const LARGEST: u64 = 1024 * 1024;
+
+/// What the name of a file of tests ends with; before it stands what the file of the rule is called.
+const TESTS: &str = ".test.toml";
 
 /// A file that is a rule.
 #[derive(Clone, Debug)]
@@ -37,7 +40,7 @@ impl RuleFiles {
         }
         let mut files = Self::default();
         let mut names = Names::default();
-        for path in found(directory)? {
+        for path in found(directory, &is_rule)? {
             match RuleFile::read(path) {
                 Ok(file) => match names.taken(&file) {
                     Some(finding) => files.broken.push(finding),
@@ -56,7 +59,7 @@ impl RuleFiles {
 }
 
 impl RuleFile {
-    fn read(path: PathBuf) -> Result<Self, Box<Finding>> {
+    pub(super) fn read(path: PathBuf) -> Result<Self, Box<Finding>> {
         let source = text_of(&path)?;
         match parse_rule_file(&source) {
             Ok(spec) => Ok(Self { path, spec }),
@@ -86,29 +89,69 @@ impl Names {
 
 /// The rule files that `paths` name, or hold.
 pub(super) fn named(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    match all(paths, &is_rule)? {
+        none if none.is_empty() => Err(none_in(paths)),
+        all => Ok(all),
+    }
+}
+
+/// The files of tests that `paths` name, by themselves or by their rules, or hold.
+pub(super) fn tests(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let beside = |path: &PathBuf| match !path.is_dir() && is_rule(path) {
+        true => path.with_extension(&TESTS[1..]),
+        false => path.clone(),
+    };
+    let named: Vec<PathBuf> = paths.iter().map(beside).collect();
+    match all(&named, &is_tests)? {
+        none if none.is_empty() => Err(Error::NoRuleTests {
+            paths: shown(paths),
+        }),
+        all => Ok(all),
+    }
+}
+
+/// The file of the rule that these are tests of.
+pub(super) fn of_tests(tests: &Path) -> PathBuf {
+    // Without `.toml`, and with `.rhai` for `.test`.
+    tests.with_extension("").with_extension("rhai")
+}
+
+fn is_rule(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "rhai")
+}
+
+fn is_tests(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().ends_with(TESTS))
+}
+
+/// The files that `paths` name, and those of a kind that are in the directories that they name; in
+/// their order, each once.
+fn all(paths: &[PathBuf], kind: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>, Error> {
     let mut all = Vec::new();
     for path in paths {
         if path.is_dir() {
-            all.extend(found(path)?);
+            all.extend(found(path, kind)?);
         } else {
             all.push(path.clone());
         }
     }
-    if all.is_empty() {
-        return Err(none_in(paths));
-    }
-    // In their order, each once.
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     all.retain(|path| seen.insert(path.clone()));
     Ok(all)
 }
 
 /// There is no rule file there.
 pub(super) fn none_in(paths: &[PathBuf]) -> Error {
-    let paths = paths.iter().map(|path| path.display().to_string());
     Error::NoRuleFiles {
-        paths: paths.collect(),
+        paths: shown(paths),
     }
+}
+
+fn shown(paths: &[PathBuf]) -> Vec<String> {
+    let paths = paths.iter().map(|path| path.display().to_string());
+    paths.collect()
 }
 
 /// The text of a file.
@@ -142,9 +185,9 @@ pub(super) fn failed(doing: &'static str, path: &Path, cause: &dyn std::fmt::Dis
     }
 }
 
-/// The rule files below `directory`, in order. Hidden directories are left out, and links to
+/// The files of a kind below `directory`, in order. Hidden directories are left out, and links to
 /// directories, which may lead round in a circle.
-fn found(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+fn found(directory: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>, Error> {
     let unlisted = |error: std::io::Error| failed("list", directory, &error);
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(unlisted)? {
@@ -162,12 +205,8 @@ fn found(directory: &Path) -> Result<Vec<PathBuf>, Error> {
             continue;
         }
         if kind.is_dir() {
-            files.extend(found(&path)?);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "rhai")
-            && path.is_file()
-        {
+            files.extend(found(&path, wanted)?);
+        } else if wanted(&path) && path.is_file() {
             files.push(path);
         }
     }

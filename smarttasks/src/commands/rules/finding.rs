@@ -3,7 +3,7 @@
 use super::server::{FieldRefusal, RemoteDiagnostic};
 use super::text::printable;
 use smarttasks_model::Invalid;
-use smarttasks_rules::{Diagnostic, Place, RuleFileError, Severity, header_place};
+use smarttasks_rules::{Diagnostic, Place, RuleFileError, RuleTestError, Severity, header_place};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +38,11 @@ impl Finding {
 
     pub(super) fn of_header(path: &Path, source: &str, error: &RuleFileError) -> Self {
         Self::of_file(path, "header", error.to_string()).at(source, error.place)
+    }
+
+    /// Something that is wrong with a file of tests.
+    pub(super) fn of_tests(path: &Path, source: &str, error: &RuleTestError) -> Self {
+        Self::of_file(path, "tests", &error.message).within(source, error.line, None)
     }
 
     pub(super) fn of_field(path: &Path, source: &str, wrong: &Invalid) -> Self {

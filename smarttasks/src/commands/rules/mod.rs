@@ -1,4 +1,4 @@
-//! `smarttasks rules`: rules as files, checked, compared and exchanged with a server.
+//! `smarttasks rules`: rules as files, checked, tested, compared and exchanged with a server.
 
 mod check;
 mod diff;
@@ -8,6 +8,7 @@ mod plan;
 mod pull;
 mod push;
 mod server;
+mod test;
 mod text;
 
 pub use server::{FieldRefusal, Refusal};
@@ -73,7 +74,7 @@ impl Terminal {
 /// Does what was asked for.
 ///
 /// # Errors
-/// The configuration is none (for `check`), files cannot be read or written, or the server does not
+/// The configuration is none (for `check` and `test`), files cannot be read or written, or the server does not
 /// do its part.
 pub async fn run(
     command: &RulesCommand,
@@ -84,6 +85,10 @@ pub async fn run(
         RulesCommand::Check(asked) => {
             let loaded = config::load(&settings.sources()?)?;
             check::run(&loaded.config, asked, &mut terminal.out).await
+        }
+        RulesCommand::Test(asked) => {
+            let loaded = config::load(&settings.sources()?)?;
+            test::run(&loaded.config, asked, &mut terminal.out).await
         }
         RulesCommand::Push(asked) => push::run(asked, terminal).await,
         RulesCommand::Pull(asked) => pull::run(asked, terminal).await,

@@ -12,14 +12,26 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
+/// What is done only on demand.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wish {
+    /// Delete the rules that have no file.
+    pub(super) prune: bool,
+    /// Enable what the system has disabled and nobody has changed since.
+    pub(super) enable: bool,
+}
+
 /// What would make the rules of a server those of the files.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
+    wish: Wish,
     pub(super) create: Vec<RuleFile>,
     pub(super) change: Vec<Change>,
     pub(super) delete: Vec<RemoteRule>,
     /// Rules without a file that stay.
     only_there: Vec<RemoteRule>,
+    /// What the system has disabled, and the files would only enable as it is: it would fail again.
+    disabled: Vec<Change>,
     unchanged: usize,
     /// Files that are no rules; they say nothing of what should be.
     pub(super) broken: Vec<Finding>,
@@ -38,7 +50,7 @@ impl Plan {
     pub(super) async fn made(
         directory: &Path,
         connection: &Connection,
-        prune: bool,
+        wish: Wish,
     ) -> Result<(Server, Self), Error> {
         let files = RuleFiles::read(directory)?;
         if files.is_empty() {
@@ -47,11 +59,12 @@ impl Plan {
         }
         let server = Server::named(connection)?;
         let rules = server.rules().await?;
-        Ok((server, Self::of(files, rules, prune)))
+        Ok((server, Self::of(files, rules, wish)))
     }
 
-    fn of(files: RuleFiles, rules: Vec<RemoteRule>, prune: bool) -> Self {
+    fn of(files: RuleFiles, rules: Vec<RemoteRule>, wish: Wish) -> Self {
         let mut plan = Self {
+            wish,
             broken: files.broken,
             ..Self::default()
         };
@@ -61,7 +74,7 @@ impl Plan {
                 None => plan.create.push(file),
                 Some((_, rule)) => match differing(&file.spec, &rule.spec) {
                     fields if fields.is_empty() => plan.unchanged += 1,
-                    fields => plan.change.push(Change { file, rule, fields }),
+                    fields => plan.add(Change { file, rule, fields }),
                 },
             }
         }
@@ -69,12 +82,21 @@ impl Plan {
         rest.sort_by_key(|(number, _)| *number);
         let rest = rest.into_iter().map(|(_, rule)| rule).collect();
         // The file of one of them may be among those that could not be read.
-        if prune && plan.broken.is_empty() {
+        if wish.prune && plan.broken.is_empty() {
             plan.delete = rest;
         } else {
             plan.only_there = rest;
         }
         plan
+    }
+
+    fn add(&mut self, change: Change) {
+        let as_it_is = change.enables().is_some() && change.fields == ["enabled"];
+        if as_it_is && !self.wish.enable {
+            self.disabled.push(change);
+        } else {
+            self.change.push(change);
+        }
     }
 
     /// Whether there is nothing to do.
@@ -83,7 +105,7 @@ impl Plan {
     }
 
     /// Says what would be done.
-    pub(super) fn show(&self, prune: bool, out: &mut dyn Write) -> Result<(), Error> {
+    pub(super) fn show(&self, out: &mut dyn Write) -> Result<(), Error> {
         for finding in &self.broken {
             write!(out, "{finding}")?;
         }
@@ -100,11 +122,48 @@ impl Plan {
         for rule in &self.only_there {
             writeln!(out, "only there {}", quoted(&rule.spec))?;
         }
-        if prune && !self.broken.is_empty() && !self.only_there.is_empty() {
-            let why = "nothing is deleted: a file that could not be read may be that of a rule";
+        for change in &self.disabled {
+            let (name, path) = (quoted(&change.file.spec), change.file.path.display());
+            let reason = printable(change.enables().unwrap_or_default());
+            writeln!(
+                out,
+                "left       {name} ({path}): disabled by SmartTasks: {reason}"
+            )?;
+        }
+        self.explain(out)?;
+        self.summarise(out)
+    }
+
+    /// Says what is not done, and what follows from that.
+    fn explain(&self, out: &mut dyn Write) -> Result<(), Error> {
+        if !self.disabled.is_empty() {
+            writeln!(
+                out,
+                "what SmartTasks has disabled stays so until its file is changed; --enable enables it"
+            )?;
+        }
+        if !self.only_there.is_empty() {
+            let why = match (self.wish.prune, self.create.is_empty()) {
+                (true, _) => {
+                    "nothing is deleted: a file that could not be read may be that of a rule"
+                }
+                (false, true) => {
+                    "what is only there stays, and runs on if it is enabled; --prune deletes it"
+                }
+                (false, false) => {
+                    "what is only there stays, and runs on if it is enabled: so a rule that was given \
+                     another name would run twice; --prune deletes it"
+                }
+            };
             writeln!(out, "{why}")?;
         }
-        self.summarise(out)
+        if !self.create.is_empty() && !self.delete.is_empty() {
+            writeln!(
+                out,
+                "what is new is created first; if that is refused, nothing is deleted"
+            )?;
+        }
+        Ok(())
     }
 
     fn summarise(&self, out: &mut dyn Write) -> Result<(), Error> {
@@ -113,6 +172,7 @@ impl Plan {
             (self.change.len(), "to change"),
             (self.delete.len(), "to delete"),
             (self.only_there.len(), "only on the server"),
+            (self.disabled.len(), "disabled by SmartTasks"),
             (self.broken.len(), "not to be read"),
         ];
         let rules = numbers.iter().filter(|(number, _)| *number > 0);
@@ -126,6 +186,12 @@ impl Plan {
 }
 
 impl Change {
+    /// Why the system has disabled the rule, if this enables it again.
+    fn enables(&self) -> Option<&str> {
+        let reason = self.rule.disabled_reason.as_deref();
+        reason.filter(|_| self.file.spec.enabled && !self.rule.spec.enabled)
+    }
+
     fn show(&self, out: &mut dyn Write) -> Result<(), Error> {
         let path = self.file.path.display().to_string();
         let name = quoted(&self.file.spec);
@@ -134,6 +200,13 @@ impl Change {
             "change     {name} ({path}): {}",
             self.fields.join(", ")
         )?;
+        if let Some(reason) = self.enables() {
+            let reason = printable(reason);
+            writeln!(
+                out,
+                "it is enabled again; it was disabled by SmartTasks: {reason}"
+            )?;
+        }
         let there = rule_file(&self.rule.spec);
         let version = format!("version {} on the server", self.rule.version);
         let shown = difference((&version, &there), (&path, &self.file.spec.script));

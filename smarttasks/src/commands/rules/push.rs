@@ -1,7 +1,7 @@
 //! `smarttasks rules push`: brings rule files to a server.
 
 use super::finding::Finding;
-use super::plan::{Plan, quoted};
+use super::plan::{Plan, Wish, quoted};
 use super::server::{Refusal, Saved, Server};
 use super::{Ending, Terminal};
 use crate::Error;
@@ -16,8 +16,12 @@ use std::path::Path;
 /// # Errors
 /// The files or the rules of the server cannot be read, or the server is gone meanwhile.
 pub(super) async fn run(asked: &PushRules, terminal: &mut Terminal) -> Result<Ending, Error> {
-    let (server, plan) = Plan::made(&asked.directory, &asked.connection, asked.prune).await?;
-    plan.show(asked.prune, &mut terminal.out)?;
+    let wish = Wish {
+        prune: asked.prune,
+        enable: asked.enable,
+    };
+    let (server, plan) = Plan::made(&asked.directory, &asked.connection, wish).await?;
+    plan.show(&mut terminal.out)?;
     let ending = match plan.broken.is_empty() {
         true => Ending::Done,
         false => Ending::Failed,

@@ -38,6 +38,9 @@ const PAGE: &str = "100";
 pub(super) struct RemoteRule {
     pub(super) id: RuleId,
     pub(super) version: i64,
+    /// Why the system has disabled it.
+    #[serde(default)]
+    pub(super) disabled_reason: Option<String>,
     #[serde(flatten)]
     pub(super) spec: RuleSpec,
 }

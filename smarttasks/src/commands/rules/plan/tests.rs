@@ -3,6 +3,11 @@ use super::*;
 use serde_json::json;
 use smarttasks_rules::parse_rule_file;
 
+const PRUNE: Wish = Wish {
+    prune: true,
+    enable: false,
+};
+
 fn file(source: &str) -> RuleFile {
     RuleFile {
         path: "a.rhai".into(),
@@ -27,9 +32,9 @@ fn fields(file: &str, rule: &RuleSpec) -> Vec<&'static str> {
     differing(&parse_rule_file(file).unwrap(), rule)
 }
 
-fn shown(plan: &Plan, prune: bool) -> String {
+fn shown(plan: &Plan) -> String {
     let mut out = Vec::new();
-    plan.show(prune, &mut out).unwrap();
+    plan.show(&mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -104,27 +109,32 @@ fn rules_and_files_are_matched_by_name() {
             .into(),
         broken: Vec::new(),
     };
-    let plan = Plan::of(files(), there.to_vec(), false);
+    let plan = Plan::of(files(), there.to_vec(), Wish::default());
     assert!(!plan.is_empty());
     assert_eq!(
-        shown(&plan, false),
+        shown(&plan),
         "create     \"New\" (a.rhai)\nchange     \"Other\" (a.rhai): script\n\
          --- version 3 on the server\n+++ a.rhai\n@@ -1,3 +1,3 @@\n //! name = \"Other\"\n \
          //! triggers = [{ due = \"-24h\" }]\n-log(2);\n\\ No newline at end of file\n+log(1);\n\
          \\ No newline at end of file\nonly there \"Gone\"\n\
+         what is only there stays, and runs on if it is enabled: so a rule that was given \
+         another name would run twice; --prune deletes it\n\
          1 to create, 1 to change, 1 only on the server, 1 unchanged\n"
     );
-    let plan = Plan::of(files(), there.to_vec(), true);
+    let plan = Plan::of(files(), there.to_vec(), PRUNE);
     assert_eq!(plan.delete.len(), 1);
-    let told = shown(&plan, true);
-    assert!(told.contains("delete     \"Gone\"\n1 to create"), "{told}");
+    let told = shown(&plan);
+    assert!(
+        told.contains("delete     \"Gone\"\nwhat is new is created first; if"),
+        "{told}"
+    );
 
     // The file of the rule that seems to be gone may be the one that cannot be read.
     let mut unread = files();
     unread.broken = vec![Finding::of_file(Path::new("b.rhai"), "header", "is wrong")];
-    let plan = Plan::of(unread, there.to_vec(), true);
+    let plan = Plan::of(unread, there.to_vec(), PRUNE);
     assert!(plan.delete.is_empty());
-    let told = shown(&plan, true);
+    let told = shown(&plan);
     assert!(
         told.starts_with("b.rhai: error[header]: is wrong\n"),
         "{told}"
@@ -141,7 +151,61 @@ fn without_a_difference_there_is_nothing_to_do() {
         rules: vec![here],
         broken: Vec::new(),
     };
-    let plan = Plan::of(files, vec![there], true);
+    let plan = Plan::of(files, vec![there], PRUNE);
     assert!(plan.is_empty());
-    assert_eq!(shown(&plan, true), "1 unchanged\n");
+    assert_eq!(shown(&plan), "1 unchanged\n");
+}
+
+#[test]
+fn what_the_system_has_disabled_is_not_enabled_as_it_is_unless_that_is_wanted() {
+    let here = source("Poll", "log(1);");
+    let mut there = rule(&file(&here).spec);
+    there.spec.enabled = false;
+    there.disabled_reason = Some("10 failures\u{1b}".to_owned());
+    let plan = |source: &str, enable| {
+        let files = RuleFiles {
+            rules: vec![file(source)],
+            broken: Vec::new(),
+        };
+        let wish = Wish {
+            prune: true,
+            enable,
+        };
+        Plan::of(files, vec![there.clone()], wish)
+    };
+    let left = plan(&here, false);
+    assert!(left.is_empty());
+    assert_eq!(
+        shown(&left),
+        "left       \"Poll\" (a.rhai): disabled by SmartTasks: 10 failures\\u{1b}\n\
+         what SmartTasks has disabled stays so until its file is changed; --enable enables it\n\
+         1 disabled by SmartTasks, 0 unchanged\n"
+    );
+    let enabled = "it is enabled again; it was disabled by SmartTasks: 10 failures";
+    let mended = here.replace("log(1)", "log(2)");
+    for (source, enable, fields) in [
+        (&here, true, &["enabled"][..]),
+        (&mended, false, &["enabled", "script"]),
+    ] {
+        let plan = plan(source, enable);
+        assert_eq!(plan.change[0].fields, fields);
+        let told = shown(&plan);
+        assert!(told.contains(enabled), "{told}");
+    }
+    // The file says what the system has done.
+    let agreed = plan(&source("Poll", "//! enabled = false\nlog(1);"), false);
+    assert_eq!(shown(&agreed), "1 unchanged\n");
+}
+
+#[test]
+fn what_a_person_has_disabled_is_what_the_file_says_again() {
+    let here = file(&source("Poll", "log(1);"));
+    let mut there = rule(&here.spec);
+    there.spec.enabled = false;
+    let files = RuleFiles {
+        rules: vec![here],
+        broken: Vec::new(),
+    };
+    let plan = Plan::of(files, vec![there], Wish::default());
+    assert_eq!(plan.change[0].fields, ["enabled"]);
 }
