@@ -413,3 +413,16 @@ impl Shared {
 pub(crate) fn at(millis: i64) -> Timestamp {
     Timestamp::from_unix_millis(millis)
 }
+
+/// Values bound by one statement for a list that may be longer than statements are.
+const LISTED: usize = 1000;
+
+/// A list that may be longer than a statement takes, in parts.
+pub(crate) fn chunks<T>(all: impl IntoIterator<Item = T>) -> Vec<Vec<T>> {
+    let mut all = all.into_iter().peekable();
+    let mut chunks = Vec::new();
+    while all.peek().is_some() {
+        chunks.push(all.by_ref().take(LISTED).collect());
+    }
+    chunks
+}

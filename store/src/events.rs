@@ -1,5 +1,6 @@
 //! Events as recorded facts.
 
+use crate::db::chunks;
 use crate::entity::events::{Column, Entity, Model};
 use crate::page::{self, Listed, Page};
 use crate::{Db, Error, Result, Tx};
@@ -25,18 +26,18 @@ pub struct Filter {
 /// # Errors
 /// When the database cannot be read.
 pub async fn existing(tx: &Tx, ids: impl IntoIterator<Item = EventId>) -> Result<HashSet<EventId>> {
-    let ids: Vec<_> = ids.into_iter().map(|id| id.0).collect();
-    if ids.is_empty() {
-        return Ok(HashSet::new());
+    let mut existing = HashSet::new();
+    for ids in chunks(ids) {
+        let found: Vec<uuid::Uuid> = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::Id.is_in(ids.into_iter().map(|id| id.0)))
+            .into_tuple()
+            .all(tx.conn())
+            .await?;
+        existing.extend(found.into_iter().map(EventId));
     }
-    let found: Vec<uuid::Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::Id.is_in(ids))
-        .into_tuple()
-        .all(tx.conn())
-        .await?;
-    Ok(found.into_iter().map(EventId).collect())
+    Ok(existing)
 }
 
 /// An event of this workspace.

@@ -1,8 +1,8 @@
 //! Which tasks match which rules, as sweeps have found it: a row from the first match until the
 //! task stops to match.
 
-use crate::db::at;
-use crate::entity::matches::{ActiveModel, Column, Entity, Model};
+use crate::db::{at, chunks};
+use crate::entity::matches::{Column, Entity, Model};
 use crate::{Db, Result, Tx};
 use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
@@ -33,12 +33,16 @@ pub async fn between(
     first: TaskId,
     last: TaskId,
 ) -> Result<HashMap<Pair, Match>> {
-    let rows = Entity::find()
-        .filter(Column::RuleId.is_in(rules.iter().map(|id| id.0)))
-        .filter(Column::TaskId.between(first.0, last.0))
-        .all(db.reader())
-        .await?;
-    Ok(rows.into_iter().map(read).collect())
+    let mut found = HashMap::new();
+    for rules in chunks(rules) {
+        let rows = Entity::find()
+            .filter(Column::RuleId.is_in(rules.into_iter().map(|id| id.0)))
+            .filter(Column::TaskId.between(first.0, last.0))
+            .all(db.reader())
+            .await?;
+        found.extend(rows.into_iter().map(read));
+    }
+    Ok(found)
 }
 
 /// These matches as they are now; they stay so until the transaction ends.
@@ -48,14 +52,16 @@ pub async fn between(
 pub async fn lock(tx: &Tx, pairs: impl IntoIterator<Item = Pair>) -> Result<HashMap<Pair, Match>> {
     let mut found = HashMap::new();
     for (rule, tasks) in by_rule(pairs) {
-        let rows = Entity::find()
-            .filter(Column::RuleId.eq(rule.0))
-            .filter(Column::TaskId.is_in(tasks.into_iter().map(|id| id.0)))
-            .order_by_asc(Column::TaskId)
-            .lock(LockType::Update)
-            .all(tx.conn())
-            .await?;
-        found.extend(rows.into_iter().map(read));
+        for tasks in chunks(tasks) {
+            let rows = Entity::find()
+                .filter(Column::RuleId.eq(rule.0))
+                .filter(Column::TaskId.is_in(tasks.into_iter().map(|id| id.0)))
+                .order_by_asc(Column::TaskId)
+                .lock(LockType::Update)
+                .all(tx.conn())
+                .await?;
+            found.extend(rows.into_iter().map(read));
+        }
     }
     Ok(found)
 }
@@ -84,15 +90,14 @@ pub async fn change(
     workspace: WorkspaceId,
     matches: impl IntoIterator<Item = (Pair, Match)>,
 ) -> Result<()> {
-    let rows: Vec<ActiveModel> = matches
+    let rows = matches
         .into_iter()
-        .map(|(pair, found)| row(workspace, pair, found).into_active_model())
-        .collect();
-    for chunk in rows.chunks(1000) {
+        .map(|(pair, found)| row(workspace, pair, found).into_active_model());
+    for rows in chunks(rows) {
         let replace = OnConflict::columns([Column::RuleId, Column::TaskId])
             .update_columns([Column::FiredAt, Column::Noted])
             .to_owned();
-        Entity::insert_many(chunk.to_vec())
+        Entity::insert_many(rows)
             .on_conflict(replace)
             .exec_without_returning(tx.write_conn())
             .await?;
@@ -106,11 +111,13 @@ pub async fn change(
 /// When the database cannot be written.
 pub async fn end(tx: &mut Tx, pairs: impl IntoIterator<Item = Pair>) -> Result<()> {
     for (rule, tasks) in by_rule(pairs) {
-        Entity::delete_many()
-            .filter(Column::RuleId.eq(rule.0))
-            .filter(Column::TaskId.is_in(tasks.into_iter().map(|id| id.0)))
-            .exec(tx.write_conn())
-            .await?;
+        for tasks in chunks(tasks) {
+            Entity::delete_many()
+                .filter(Column::RuleId.eq(rule.0))
+                .filter(Column::TaskId.is_in(tasks.into_iter().map(|id| id.0)))
+                .exec(tx.write_conn())
+                .await?;
+        }
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! takes. A mark of one alone that is still there says which rule it was. Whatever no process has
 //! died with leaves no mark and costs nothing.
 
+use crate::db::chunks;
 use crate::entity::evaluations;
 use crate::rules::{self, Disabling};
 use crate::{Result, Tx};
@@ -43,22 +44,24 @@ pub struct Suspect {
 /// When the database cannot be written.
 pub async fn take_up(tx: &mut Tx, suspects: &[Suspect]) -> Result<HashSet<EventId>> {
     let events: HashSet<EventId> = suspects.iter().map(|suspect| suspect.event_id).collect();
-    let before: Vec<uuid::Uuid> = evaluations::Entity::find()
-        .select_only()
-        .column(evaluations::Column::EventId)
-        .filter(evaluations::Column::EventId.is_in(events.into_iter().map(|id| id.0)))
-        .filter(evaluations::Column::Process.ne(tx.instance()))
-        .into_tuple()
-        .all(tx.conn())
-        .await?;
-    let before: HashSet<EventId> = before.into_iter().map(EventId).collect();
+    let mut before = HashSet::new();
+    for events in chunks(events) {
+        let found: Vec<uuid::Uuid> = evaluations::Entity::find()
+            .select_only()
+            .column(evaluations::Column::EventId)
+            .filter(evaluations::Column::EventId.is_in(events.into_iter().map(|id| id.0)))
+            .filter(evaluations::Column::Process.ne(tx.instance()))
+            .into_tuple()
+            .all(tx.conn())
+            .await?;
+        before.extend(found.into_iter().map(EventId));
+    }
     let together = suspects
         .iter()
         .filter(|suspect| !before.contains(&suspect.event_id));
     let marks: Vec<_> = together.map(|suspect| mark(tx, suspect, 0)).collect();
-    // Bounded by the evaluations of a batch; a statement takes some thousands of such rows.
-    for marks in marks.chunks(4000) {
-        evaluations::Entity::insert_many(marks.to_vec())
+    for marks in chunks(marks) {
+        evaluations::Entity::insert_many(marks)
             .on_conflict(key().do_nothing().to_owned())
             .exec_without_returning(tx.write_conn())
             .await?;
@@ -112,10 +115,12 @@ pub async fn end(tx: &mut Tx, ended: &Suspect) -> Result<()> {
 /// # Errors
 /// When the database cannot be written.
 pub async fn settle(tx: &mut Tx, events: impl IntoIterator<Item = EventId>) -> Result<()> {
-    evaluations::Entity::delete_many()
-        .filter(evaluations::Column::EventId.is_in(events.into_iter().map(|id| id.0)))
-        .exec(tx.write_conn())
-        .await?;
+    for events in chunks(events) {
+        evaluations::Entity::delete_many()
+            .filter(evaluations::Column::EventId.is_in(events.into_iter().map(|id| id.0)))
+            .exec(tx.write_conn())
+            .await?;
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Runs: evaluations that acted or failed. A rule that did not match leaves no row.
 
-use crate::db::at;
+use crate::db::{at, chunks};
 use crate::entity::{rule_stats, runs};
 use crate::page::{self, Listed, Page};
 use crate::rules::{self, Disabling};
@@ -119,18 +119,18 @@ async fn among(
     conn: &impl ConnectionTrait,
     ids: impl IntoIterator<Item = RunId>,
 ) -> Result<HashSet<RunId>> {
-    let ids: Vec<_> = ids.into_iter().map(|id| id.0).collect();
-    if ids.is_empty() {
-        return Ok(HashSet::new());
+    let mut existing = HashSet::new();
+    for ids in chunks(ids) {
+        let found: Vec<uuid::Uuid> = runs::Entity::find()
+            .select_only()
+            .column(runs::Column::Id)
+            .filter(runs::Column::Id.is_in(ids.into_iter().map(|id| id.0)))
+            .into_tuple()
+            .all(conn)
+            .await?;
+        existing.extend(found.into_iter().map(RunId));
     }
-    let found: Vec<uuid::Uuid> = runs::Entity::find()
-        .select_only()
-        .column(runs::Column::Id)
-        .filter(runs::Column::Id.is_in(ids))
-        .into_tuple()
-        .all(conn)
-        .await?;
-    Ok(found.into_iter().map(RunId).collect())
+    Ok(existing)
 }
 
 /// Records a run.
@@ -226,9 +226,6 @@ impl Tally {
 }
 
 async fn add(tx: &mut Tx, tallies: &BTreeMap<RuleId, Tally>) -> Result<()> {
-    if tallies.is_empty() {
-        return Ok(());
-    }
     let now = tx.now().unix_millis();
     let rows = tallies.iter().map(|(rule, tally)| rule_stats::ActiveModel {
         rule_id: Set(rule.0),
@@ -255,10 +252,12 @@ async fn add(tx: &mut Tx, tallies: &BTreeMap<RuleId, Tally>) -> Result<()> {
         )
         .update_column(rule_stats::Column::LastRunAt)
         .to_owned();
-    rule_stats::Entity::insert_many(rows)
-        .on_conflict(add)
-        .exec_without_returning(tx.write_conn())
-        .await?;
+    for rows in chunks(rows) {
+        rule_stats::Entity::insert_many(rows)
+            .on_conflict(add.clone())
+            .exec_without_returning(tx.write_conn())
+            .await?;
+    }
     Ok(())
 }
 
@@ -267,21 +266,21 @@ async fn failures_in_row(
     tx: &Tx,
     rules: impl Iterator<Item = RuleId>,
 ) -> Result<HashMap<RuleId, i64>> {
-    let ids: Vec<_> = rules.map(|id| id.0).collect();
-    if ids.is_empty() {
-        return Ok(HashMap::new());
+    let mut in_row = HashMap::new();
+    for ids in chunks(rules) {
+        let rows: Vec<(uuid::Uuid, i64)> = rule_stats::Entity::find()
+            .select_only()
+            .columns([
+                rule_stats::Column::RuleId,
+                rule_stats::Column::FailuresInRow,
+            ])
+            .filter(rule_stats::Column::RuleId.is_in(ids.into_iter().map(|id| id.0)))
+            .into_tuple()
+            .all(tx.conn())
+            .await?;
+        in_row.extend(rows.into_iter().map(|(id, n)| (RuleId(id), n)));
     }
-    let rows: Vec<(uuid::Uuid, i64)> = rule_stats::Entity::find()
-        .select_only()
-        .columns([
-            rule_stats::Column::RuleId,
-            rule_stats::Column::FailuresInRow,
-        ])
-        .filter(rule_stats::Column::RuleId.is_in(ids))
-        .into_tuple()
-        .all(tx.conn())
-        .await?;
-    Ok(rows.into_iter().map(|(id, n)| (RuleId(id), n)).collect())
+    Ok(in_row)
 }
 
 /// The run with which a rule, after `before` failures in a row, has had too many.

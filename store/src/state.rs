@@ -4,6 +4,7 @@
 //! that it has read is the condition: two engines that evaluate the same rule at once cannot
 //! both go on from the same state.
 
+use crate::db::chunks;
 use crate::entity::rule_state::{ActiveModel, Column, Entity};
 use crate::{Db, Error, Result, Tx};
 use sea_orm::sea_query::{Expr, OnConflict};
@@ -30,14 +31,14 @@ pub async fn of(
     db: &Db,
     rules: impl IntoIterator<Item = RuleId>,
 ) -> Result<HashMap<RuleId, State>> {
-    let rules: Vec<_> = rules.into_iter().map(|id| id.0).collect();
-    if rules.is_empty() {
-        return Ok(HashMap::new());
+    let mut rows = Vec::new();
+    for rules in chunks(rules) {
+        let found = Entity::find()
+            .filter(Column::RuleId.is_in(rules.into_iter().map(|id| id.0)))
+            .all(db.reader())
+            .await?;
+        rows.extend(found);
     }
-    let rows = Entity::find()
-        .filter(Column::RuleId.is_in(rules))
-        .all(db.reader())
-        .await?;
     rows.into_iter()
         .map(|row| {
             let values: Map<String, Value> = serde_json::from_str(&row.body)

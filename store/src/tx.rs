@@ -4,6 +4,7 @@
 //! statement per table when the transaction ends, together with those of the other writes that
 //! share it.
 
+use crate::db::chunks;
 use crate::entity::{events, outbox, timers};
 use crate::outbox::{OutboxIds, Outgoing, Published};
 use crate::{Error, Result, Timer, Vault};
@@ -323,8 +324,7 @@ impl Pending {
         instance: Uuid,
     ) -> Result<Committed> {
         let mut settled = 0;
-        for chunk in self.settled.chunks(1000) {
-            let ids = chunk.iter().copied();
+        for ids in chunks(std::mem::take(&mut self.settled)) {
             let gone = outbox::Entity::delete_many()
                 .filter(outbox::Column::Id.is_in(ids))
                 .exec(conn)
@@ -362,20 +362,19 @@ impl Pending {
             }
         }
         let delete = timers::Entity::delete_many;
-        for chunk in keys.chunks(1000) {
-            let keys = chunk.iter().map(String::as_str);
+        for keys in chunks(keys) {
             delete()
                 .filter(timers::Column::Key.is_in(keys))
                 .exec(conn)
                 .await?;
         }
-        if !tasks.is_empty() {
+        for tasks in chunks(tasks) {
             delete()
                 .filter(timers::Column::TaskId.is_in(tasks))
                 .exec(conn)
                 .await?;
         }
-        if !rules.is_empty() {
+        for rules in chunks(rules) {
             delete()
                 .filter(timers::Column::RuleId.is_in(rules))
                 .exec(conn)
