@@ -119,7 +119,7 @@ impl Engine {
         };
         let rule_sets = self.rule_sets.of([range.workspace_id].into_iter()).await?;
         if let Some(rule_set) = rule_sets.get(&range.workspace_id) {
-            page.rules = self.rules_of(range, rule_set, now).await?;
+            page.rules = self.rules_of(range, rule_set).await?;
             if !page.rules.is_empty() {
                 self.look_at(&mut page, rule_set, batch, cautious).await?;
             }
@@ -133,7 +133,6 @@ impl Engine {
         &self,
         range: &SweepRange,
         rule_set: &RuleSet,
-        now: Timestamp,
     ) -> Result<HashMap<RuleId, Arc<LoadedRule>>> {
         let mut rules: HashMap<RuleId, Arc<LoadedRule>> = range
             .rules
@@ -143,7 +142,7 @@ impl Engine {
             .map(|rule| (rule.facts.id, Arc::clone(rule)))
             .collect();
         if range.purpose == SweepPurpose::Fire && !rules.is_empty() {
-            let noting = sweeps::noting(&self.db, range.workspace_id, now).await?;
+            let noting = sweeps::noting(&self.db, range.workspace_id).await?;
             rules.retain(|id, _| !noting.contains(id));
         }
         Ok(rules)
@@ -445,7 +444,7 @@ impl Page {
         if !sweeps::finish(tx, &self.range).await? {
             return Ok(());
         }
-        sweeps::add(tx, self.rest.iter().cloned())?;
+        sweeps::add(tx, self.rest.iter().cloned()).await?;
         if self.seen.is_empty() {
             return Ok(());
         }

@@ -20,7 +20,8 @@ crate::migration! {
             .col(uuid("workspace_id"))
             .col(text("purpose"))
             .col(text("rules"))
-            .col(big_integer("created_at")),
+            .col(big_integer("created_at"))
+            .col(big_integer_null("given_up_at")),
         Table::create()
             .table("rule_state")
             .col(pk_uuid("rule_id"))
@@ -31,6 +32,7 @@ crate::migration! {
     ],
     indexes: [
         "CREATE INDEX matches_by_task ON matches (task_id)",
-        "CREATE INDEX sweep_ranges_by_workspace ON sweep_ranges (workspace_id, created_at)",
+        "CREATE INDEX sweep_ranges_by_workspace ON sweep_ranges (workspace_id)",
+        "CREATE INDEX sweep_ranges_given_up ON sweep_ranges (given_up_at)",
     ],
 }

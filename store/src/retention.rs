@@ -1,11 +1,13 @@
 //! Removes rows past their retention, a bounded number at a time.
 
 use crate::entity::{
-    attempts, dead_letters, deliveries, evaluations, events, idempotency_keys, runs, sessions,
+    attempts, dead_letters, deliveries, evaluations, events, idempotency_keys,
+    matches as match_rows, rule_state, rule_stats, rules, runs, sessions, sweep_ranges,
 };
-use crate::{Result, Tx, idempotency};
+use crate::{Result, Tx, idempotency, matches};
+use sea_orm::sea_query::{Query, SimpleExpr};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
-use smarttasks_model::Timestamp;
+use smarttasks_model::{RuleId, TaskId, Timestamp};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -36,6 +38,8 @@ pub async fn sweep(tx: &mut Tx, retention: &Retention) -> Result<bool> {
     let marks_gone = sweep_evaluations(tx, now - retention.events).await?;
     let keys_gone = sweep_keys(tx, now - idempotency::KEPT).await?;
     let sessions_gone = sweep_sessions(tx, now).await?;
+    let ranges_gone = sweep_ranges_given_up(tx, now - retention.events).await?;
+    let orphans_gone = sweep_orphans(tx).await?;
     let gone = [
         events_gone,
         runs_gone,
@@ -44,6 +48,8 @@ pub async fn sweep(tx: &mut Tx, retention: &Retention) -> Result<bool> {
         marks_gone,
         keys_gone,
         sessions_gone,
+        ranges_gone,
+        orphans_gone,
     ];
     Ok(gone.into_iter().any(|gone| gone >= BATCH))
 }
@@ -164,4 +170,70 @@ async fn sweep_sessions(tx: &mut Tx, now: Timestamp) -> Result<u64> {
         .exec(tx.write_conn())
         .await?;
     Ok(gone.rows_affected)
+}
+
+/// Ranges of sweeps whose dead letters are gone, too.
+async fn sweep_ranges_given_up(tx: &mut Tx, before: Timestamp) -> Result<u64> {
+    let keys: Vec<String> = sweep_ranges::Entity::find()
+        .select_only()
+        .column(sweep_ranges::Column::Key)
+        .filter(sweep_ranges::Column::GivenUpAt.lt(before.unix_millis()))
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    let gone = sweep_ranges::Entity::delete_many()
+        .filter(sweep_ranges::Column::Key.is_in(keys))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(gone.rows_affected)
+}
+
+/// What is known of rules that are gone: an evaluation may have ended after its rule was deleted.
+async fn sweep_orphans(tx: &mut Tx) -> Result<u64> {
+    let pairs: Vec<(Uuid, Uuid)> = match_rows::Entity::find()
+        .select_only()
+        .columns([match_rows::Column::RuleId, match_rows::Column::TaskId])
+        .filter(is_of_none(match_rows::Column::RuleId))
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    let most = pairs.len() as u64;
+    let pairs = pairs.into_iter();
+    matches::end(tx, pairs.map(|(rule, task)| (RuleId(rule), TaskId(task)))).await?;
+    let states: Vec<Uuid> = rule_state::Entity::find()
+        .select_only()
+        .column(rule_state::Column::RuleId)
+        .filter(is_of_none(rule_state::Column::RuleId))
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    let states = rule_state::Entity::delete_many()
+        .filter(rule_state::Column::RuleId.is_in(states))
+        .exec(tx.write_conn())
+        .await?;
+    let stats: Vec<Uuid> = rule_stats::Entity::find()
+        .select_only()
+        .column(rule_stats::Column::RuleId)
+        .filter(is_of_none(rule_stats::Column::RuleId))
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    let stats = rule_stats::Entity::delete_many()
+        .filter(rule_stats::Column::RuleId.is_in(stats))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(most.max(states.rows_affected).max(stats.rows_affected))
+}
+
+/// Whether the rule that a column names is gone.
+fn is_of_none(rule: impl ColumnTrait) -> SimpleExpr {
+    let there = Query::select()
+        .column(rules::Column::Id)
+        .from(rules::Entity)
+        .to_owned();
+    rule.not_in_subquery(there)
 }

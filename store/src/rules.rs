@@ -1,29 +1,31 @@
 //! Rules, their versions and the timers that their triggers ask for.
 
 mod disable;
+mod schedule;
 mod versions;
 
 pub use disable::{Disabling, disable};
+pub use schedule::reschedule;
 pub use versions::{Version, version, versions};
 
-use crate::db::at;
-use crate::entity::{rule_stats, rule_versions, rules, tasks as task_rows};
+pub(crate) use schedule::due_offsets;
+
+use crate::db::{at, chunks};
+use crate::entity::{rule_stats, rule_versions, rules};
 use crate::page::{self, Listed, Page};
 use crate::users::expect_version;
 use crate::workspaces::{self, bump_rules};
-use crate::{
-    Conflict, Db, Due, Error, Result, Timer, Tx, matches, quarantine, state, sweeps, tasks,
-};
-use sea_orm::sea_query::Expr;
+use crate::{Conflict, Db, Error, Result, Tx, matches, quarantine, state, sweeps};
+use schedule::{offsets_of, schedule, schedule_deadlines, schedule_occurrences};
+use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order,
-    QueryFilter, QueryOrder, QuerySelect,
+    QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use smarttasks_model::{
-    ForEach, RuleId, RuleSpec, Span, Status, SweepPurpose, SweepRange, TaskId, Timestamp, Trigger,
-    UserId, WorkspaceId,
+    ForEach, RuleId, RuleSpec, SweepPurpose, SweepRange, Timestamp, Trigger, UserId, WorkspaceId,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use versions::Origin;
 
 /// A rule as it is kept.
@@ -90,7 +92,7 @@ pub async fn create(
     expect_free_name(tx, workspace, new.id, &new.spec.name).await?;
     bump_rules(tx, workspace).await?;
     schedule_deadlines(tx, workspace, &new).await?;
-    note_existing(tx, workspace, &new)?;
+    note_existing(tx, workspace, &new).await?;
     insert(tx, workspace, author, new)
 }
 
@@ -159,6 +161,8 @@ async fn replace(
 ) -> Result<Rule> {
     // A deadline that is set at the same time must not miss this rule's offsets.
     tx.alone()?;
+    // Before the workspace, as by those that count runs and disable the rule.
+    count_anew(tx, new.id).await?;
     workspaces::lock(tx, workspace).await?;
     let before = find(tx.conn(), workspace, new.id)
         .await?
@@ -177,12 +181,11 @@ async fn replace(
     let mut origin = Origin::person(&rule, Some(&before.spec));
     origin.note = note;
     versions::insert(tx, &rule, origin)?;
-    count_anew(tx, rule.id).await?;
-    schedule(tx, workspace, &new).await?;
+    schedule(tx, workspace, &before.spec, &new).await?;
     if !sweeps_tasks(&new.spec) {
         matches::forget_rule(tx, new.id).await?;
     }
-    note_existing(tx, workspace, &new)?;
+    note_existing(tx, workspace, &new).await?;
     bump_rules(tx, workspace).await?;
     Ok(rule)
 }
@@ -197,30 +200,13 @@ async fn save(tx: &mut Tx, rule: &Rule) -> Result<()> {
 
 /// Forgets what was counted against a rule.
 async fn count_anew(tx: &mut Tx, id: RuleId) -> Result<()> {
+    quarantine::forget_rule(tx, id).await?;
     rule_stats::Entity::update_many()
         .col_expr(rule_stats::Column::FailuresInRow, Expr::value(0_i64))
         .filter(rule_stats::Column::RuleId.eq(id.0))
         .exec(tx.write_conn())
         .await?;
-    quarantine::forget_rule(tx, id).await
-}
-
-/// Moves a rule's timers to other instants, because its workspace's time zone has changed; one
-/// that is no longer of this `version` has been scheduled by whoever changed it.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn reschedule(
-    tx: &mut Tx,
-    workspace: WorkspaceId,
-    version: i64,
-    rule: &NewRule,
-) -> Result<()> {
-    workspaces::lock(tx, workspace).await?;
-    match find(tx.conn(), workspace, rule.id).await? {
-        Some(present) if present.version == version => schedule(tx, workspace, rule).await,
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 fn sweeps_tasks(spec: &RuleSpec) -> bool {
@@ -236,7 +222,7 @@ fn sweeps_tasks(spec: &RuleSpec) -> bool {
 }
 
 /// Has it noted which tasks match already, if the rule is not for them.
-fn note_existing(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) -> Result<()> {
+async fn note_existing(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) -> Result<()> {
     if rule.apply_to_existing || !rule.spec.enabled || !sweeps_tasks(&rule.spec) {
         return Ok(());
     }
@@ -250,16 +236,11 @@ fn note_existing(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) -> Result<
         after: None,
         to: None,
     };
-    sweeps::add(tx, [range])
+    sweeps::add(tx, [range]).await
 }
 
-async fn schedule(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) -> Result<()> {
-    tx.unschedule_rule(rule.id);
-    schedule_occurrences(tx, workspace, rule);
-    schedule_deadlines(tx, workspace, rule).await
-}
-
-/// Removes a rule with its timers; its runs stay until their retention ends.
+/// Removes a rule with its timers and what is known of it; its runs stay until their retention
+/// ends.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Changed`] when its version is none of `expected`.
@@ -269,10 +250,16 @@ pub async fn delete(
     id: RuleId,
     expected: Option<&[i64]>,
 ) -> Result<()> {
+    // What others have gathered for the rule must be there to be removed.
+    tx.alone()?;
     workspaces::lock(tx, workspace).await?;
-    let rule = find(tx.conn(), workspace, id)
+    // So must be what those that hold the rule are writing.
+    let rule = of_workspace(workspace, [id])
+        .lock(LockType::Update)
+        .one(tx.conn())
         .await?
-        .ok_or(Error::NotFound("rule"))?;
+        .map(Rule::try_from)
+        .ok_or(Error::NotFound("rule"))??;
     expect_version(rule.version, expected)?;
     tx.unschedule_rule(id);
     matches::forget_rule(tx, id).await?;
@@ -306,6 +293,42 @@ pub async fn get_in(tx: &Tx, workspace: WorkspaceId, id: RuleId) -> Result<Rule>
     find(tx.conn(), workspace, id)
         .await?
         .ok_or(Error::NotFound("rule"))
+}
+
+/// Those of these rules that are there, and stay so until the transaction ends, though they may
+/// change: what is written about them is removed with them.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn hold(
+    tx: &Tx,
+    workspace: WorkspaceId,
+    ids: impl IntoIterator<Item = RuleId>,
+) -> Result<HashSet<RuleId>> {
+    // In order, so that two transactions do not wait for each other.
+    let ids: BTreeSet<RuleId> = ids.into_iter().collect();
+    let mut held = HashSet::new();
+    for ids in chunks(ids) {
+        let found: Vec<uuid::Uuid> = of_workspace(workspace, ids)
+            .select_only()
+            .column(rules::Column::Id)
+            .order_by_asc(rules::Column::Id)
+            .lock(LockType::KeyShare)
+            .into_tuple()
+            .all(tx.conn())
+            .await?;
+        held.extend(found.into_iter().map(RuleId));
+    }
+    Ok(held)
+}
+
+fn of_workspace(
+    workspace: WorkspaceId,
+    ids: impl IntoIterator<Item = RuleId>,
+) -> Select<rules::Entity> {
+    rules::Entity::find()
+        .filter(rules::Column::WorkspaceId.eq(workspace.0))
+        .filter(rules::Column::Id.is_in(ids.into_iter().map(|id| id.0)))
 }
 
 /// The rules of these ids that exist, for the scheduler, whose timers carry ids that were
@@ -420,95 +443,6 @@ async fn read_stats(
             (RuleId(row.rule_id), stats)
         })
         .collect())
-}
-
-/// The offsets from a deadline at which enabled rules of the workspace start.
-pub(crate) async fn due_offsets(tx: &Tx, workspace: WorkspaceId) -> Result<Vec<(RuleId, Span)>> {
-    let rows: Vec<(uuid::Uuid, String)> = rules::Entity::find()
-        .select_only()
-        .column(rules::Column::Id)
-        .column(rules::Column::DueOffsets)
-        .filter(rules::Column::WorkspaceId.eq(workspace.0))
-        .filter(rules::Column::DueOffsets.is_not_null())
-        .into_tuple()
-        .all(tx.conn())
-        .await?;
-    let mut offsets = Vec::new();
-    for (id, list) in rows {
-        let list: Vec<Span> = serde_json::from_str(&list)
-            .map_err(|error| Error::Unreadable("rule", error.to_string()))?;
-        offsets.extend(list.into_iter().map(|offset| (RuleId(id), offset)));
-    }
-    Ok(offsets)
-}
-
-fn offsets_of(spec: &RuleSpec) -> Vec<Span> {
-    let mut offsets: Vec<Span> = spec
-        .triggers
-        .iter()
-        .filter(|_| spec.enabled)
-        .filter_map(|trigger| match trigger {
-            Trigger::Due(offset) => Some(*offset),
-            _ => None,
-        })
-        .collect();
-    offsets.sort();
-    offsets.dedup();
-    offsets
-}
-
-fn schedule_occurrences(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) {
-    for (trigger, scheduled_at) in rule
-        .occurrences
-        .iter()
-        .copied()
-        .filter(|_| rule.spec.enabled)
-    {
-        tx.schedule(Timer {
-            fire_at: scheduled_at,
-            workspace_id: Some(workspace),
-            due: Due::Cron {
-                rule_id: rule.id,
-                trigger,
-                scheduled_at,
-            },
-        });
-    }
-}
-
-/// Schedules the rule's offsets for deadlines that exist already. What lies in the past was
-/// before the rule: it stays there.
-async fn schedule_deadlines(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) -> Result<()> {
-    let open = [Status::Todo, Status::InProgress, Status::Blocked].map(Status::as_str);
-    let now = tx.now().unix_millis();
-    for offset in offsets_of(&rule.spec) {
-        let deadlines: Vec<(uuid::Uuid, i64)> = task_rows::Entity::find()
-            .select_only()
-            .column(task_rows::Column::Id)
-            .column(task_rows::Column::DueAt)
-            .filter(task_rows::Column::WorkspaceId.eq(workspace.0))
-            .filter(task_rows::Column::DueAt.gte(now.saturating_sub(offset.millis())))
-            .filter(task_rows::Column::Status.is_in(open))
-            .into_tuple()
-            .all(tx.conn())
-            .await?;
-        for (id, due_at) in deadlines {
-            let (task_id, due_at) = (TaskId(id), at(due_at));
-            if let Some(fire_at) = tasks::instant(due_at, offset, tx.now()) {
-                tx.schedule(Timer {
-                    fire_at,
-                    workspace_id: Some(workspace),
-                    due: Due::RuleDue {
-                        rule_id: rule.id,
-                        task_id,
-                        due_at,
-                        offset,
-                    },
-                });
-            }
-        }
-    }
-    Ok(())
 }
 
 async fn expect_free_name(tx: &Tx, workspace: WorkspaceId, id: RuleId, name: &str) -> Result<()> {

@@ -3,28 +3,28 @@
 //! A range is a message and a row. The row goes in the transaction that does what the range leads
 //! to, so a message that comes twice finds nothing left to do, a sweep that is interrupted goes on
 //! where it was, and everybody can see whether one is still under way.
+//!
+//! However old a row is, somebody will come to it, unless its message is among the dead letters:
+//! then the row says so, and nobody waits for it any more. It stays for the dead letter, which may
+//! be replayed.
 
+use crate::db::chunks;
 use crate::entity::{sweep_ranges, tasks as task_rows};
 use crate::tasks::task_from_row;
 use crate::{Db, Error, Result, Tx};
+use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
-use smarttasks_model::{
-    Message, RuleId, SweepPurpose, SweepRange, Task, TaskId, Timestamp, WorkspaceId,
-};
-use std::collections::HashSet;
-use std::time::Duration;
+use smarttasks_model::{Message, RuleId, SweepPurpose, SweepRange, Task, TaskId, WorkspaceId};
+use std::collections::{BTreeSet, HashSet};
 
-/// A range that has not been looked at for so long is among the dead letters, and nobody waits
-/// for it any more.
-const GIVEN_UP: Duration = Duration::from_secs(3600);
-
-/// Adds ranges: messages, and rows that say that they are to be looked at.
+/// Adds ranges: messages, and rows that say that they are to be looked at, which other writes of
+/// the same group see at once.
 ///
 /// # Errors
-/// When one cannot be written as JSON.
-pub fn add(tx: &mut Tx, ranges: impl IntoIterator<Item = SweepRange>) -> Result<()> {
+/// When the database cannot be written.
+pub async fn add(tx: &mut Tx, ranges: impl IntoIterator<Item = SweepRange>) -> Result<()> {
     let now = tx.now().unix_millis();
     for range in ranges {
         let rules = serde_json::to_string(&range.rules)
@@ -35,9 +35,25 @@ pub fn add(tx: &mut Tx, ranges: impl IntoIterator<Item = SweepRange>) -> Result<
             purpose: Set(purpose_name(range.purpose).to_owned()),
             rules: Set(rules),
             created_at: Set(now),
+            given_up_at: Set(None),
         });
         tx.publish(Message::Sweep(Box::new(range)))?;
     }
+    tx.flush().await
+}
+
+/// Says that nobody will look at a range, unless it is replayed: its message goes to the dead
+/// letters.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn give_up(tx: &mut Tx, range: &SweepRange) -> Result<()> {
+    let now = tx.now().unix_millis();
+    sweep_ranges::Entity::update_many()
+        .col_expr(sweep_ranges::Column::GivenUpAt, Expr::value(now))
+        .filter(sweep_ranges::Column::Key.eq(range.key()))
+        .exec(tx.write_conn())
+        .await?;
     Ok(())
 }
 
@@ -63,35 +79,31 @@ pub async fn is_pending(db: &Db, range: &SweepRange) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// The rules of these workspaces of which a sweep is under way, as of `now`.
+/// The rules of these workspaces of which a sweep is under way.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn under_way(
     tx: &Tx,
     workspaces: impl IntoIterator<Item = WorkspaceId>,
-    now: Timestamp,
 ) -> Result<HashSet<RuleId>> {
-    let workspaces: Vec<_> = workspaces.into_iter().map(|id| id.0).collect();
-    if workspaces.is_empty() {
-        return Ok(HashSet::new());
+    let workspaces: BTreeSet<_> = workspaces.into_iter().map(|id| id.0).collect();
+    let mut rules = HashSet::new();
+    for chunk in chunks(workspaces) {
+        let of = sweep_ranges::Column::WorkspaceId.is_in(chunk);
+        let rows = pending(tx.conn(), of).await?;
+        rules.extend(rows.into_iter().flat_map(|(_, rules)| rules));
     }
-    let rows = pending(
-        tx.conn(),
-        sweep_ranges::Column::WorkspaceId.is_in(workspaces),
-        now,
-    )
-    .await?;
-    Ok(rows.into_iter().flat_map(|(_, rules)| rules).collect())
+    Ok(rules)
 }
 
 /// The rules of a workspace for which it is still being noted what matches already.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn noting(db: &Db, workspace: WorkspaceId, now: Timestamp) -> Result<HashSet<RuleId>> {
+pub async fn noting(db: &Db, workspace: WorkspaceId) -> Result<HashSet<RuleId>> {
     let of = sweep_ranges::Column::WorkspaceId.eq(workspace.0);
-    let rows = pending(db.reader(), of, now).await?;
+    let rows = pending(db.reader(), of).await?;
     Ok(rows
         .into_iter()
         .filter(|(purpose, _)| purpose == purpose_name(SweepPurpose::Note))
@@ -101,15 +113,14 @@ pub async fn noting(db: &Db, workspace: WorkspaceId, now: Timestamp) -> Result<H
 
 async fn pending(
     conn: &impl ConnectionTrait,
-    of: sea_orm::sea_query::SimpleExpr,
-    now: Timestamp,
+    of: SimpleExpr,
 ) -> Result<Vec<(String, Vec<RuleId>)>> {
     let rows: Vec<(String, String)> = sweep_ranges::Entity::find()
         .select_only()
         .columns([sweep_ranges::Column::Purpose, sweep_ranges::Column::Rules])
         .distinct()
         .filter(of)
-        .filter(sweep_ranges::Column::CreatedAt.gt((now - GIVEN_UP).unix_millis()))
+        .filter(sweep_ranges::Column::GivenUpAt.is_null())
         .into_tuple()
         .all(conn)
         .await?;

@@ -4,8 +4,8 @@ use crate::entity::{outbox, timers};
 use crate::{Db, Error, Result, Tx};
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query, SelectStatement, SubQueryStatement};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait,
 };
 use serde::{Deserialize, Serialize};
 use smarttasks_model::{DeliveryId, Message, RuleId, Span, TaskId, Timestamp, WorkspaceId};
@@ -77,7 +77,7 @@ impl Due {
             Self::DueSoon { .. } => "due_soon",
             Self::Overdue { .. } => "overdue",
             Self::RuleDue { .. } => "rule_due",
-            Self::Cron { .. } => "cron",
+            Self::Cron { .. } => CRON,
             Self::DeliveryRetry { .. } => "delivery_retry",
             Self::DeliveryRecovery { .. } => DELIVERY_RECOVERY,
             Self::Retention => "retention",
@@ -127,6 +127,7 @@ impl Due {
     }
 }
 
+const CRON: &str = "cron";
 const DELIVERY_RECOVERY: &str = "delivery_recovery";
 
 /// The key of a delivery's one timer.
@@ -216,6 +217,27 @@ fn read(row: timers::Model) -> Option<Timer> {
             None
         }
     }
+}
+
+/// The timers of a rule that are due and not yet fired, which stay so until the transaction ends;
+/// among them those whose occurrence has come, though they are to be fired a little later.
+pub(crate) async fn due_of_rule(tx: &Tx, rule: RuleId) -> Result<Vec<Timer>> {
+    let now = tx.now();
+    let comes_due = Condition::any()
+        .add(timers::Column::FireAt.lte(now.unix_millis()))
+        .add(timers::Column::Kind.eq(CRON));
+    let rows = timers::Entity::find()
+        .filter(timers::Column::RuleId.eq(rule.0))
+        .filter(comes_due)
+        .order_by_asc(timers::Column::Key)
+        .lock(LockType::Update)
+        .all(tx.conn())
+        .await?;
+    let is_due = |timer: &Timer| match timer.due {
+        Due::Cron { scheduled_at, .. } => scheduled_at <= now,
+        _ => timer.fire_at <= now,
+    };
+    Ok(rows.into_iter().filter_map(read).filter(is_due).collect())
 }
 
 /// When the next timer is due.

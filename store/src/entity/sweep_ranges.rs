@@ -11,6 +11,7 @@ pub struct Model {
     pub purpose: String,
     pub rules: String,
     pub created_at: i64,
+    pub given_up_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -7,16 +7,17 @@ mod timers;
 
 pub use list::{Sort, count, list, select};
 
+use crate::db::chunks;
 use crate::entity::{comments, tasks};
 use crate::users::expect_version;
 use crate::{Cause, Db, Error, Result, Tx, activity, matches, workspaces};
 use sea_orm::sea_query::LockType;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    QuerySelect,
+    QueryOrder, QuerySelect,
 };
 use smarttasks_model::{Invalid, NewTask, Task, TaskChanges, TaskId, UserId, WorkspaceId};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub(crate) use row::task_from_row;
 use row::task_to_row;
@@ -47,24 +48,51 @@ pub async fn get_in(tx: &Tx, workspace: WorkspaceId, id: TaskId) -> Result<Task>
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn lock(tx: &Tx, workspace: WorkspaceId, id: TaskId) -> Result<Task> {
+    lock_as(tx, workspace, id, LockType::NoKeyUpdate).await
+}
+
+/// A task of this workspace, which is there until the transaction ends, though it may change.
+pub(crate) async fn hold(tx: &Tx, workspace: WorkspaceId, id: TaskId) -> Result<Task> {
+    lock_as(tx, workspace, id, LockType::KeyShare).await
+}
+
+async fn lock_as(tx: &Tx, workspace: WorkspaceId, id: TaskId, lock: LockType) -> Result<Task> {
     tasks::Entity::find_by_id(id.0)
         .filter(tasks::Column::WorkspaceId.eq(workspace.0))
-        .lock(LockType::NoKeyUpdate)
+        .lock(lock)
         .one(tx.conn())
         .await?
         .map(task_from_row)
         .ok_or(Error::NotFound("task"))?
 }
 
-/// A task of this workspace, which is there until the transaction ends, though it may change.
-pub(crate) async fn hold(tx: &Tx, workspace: WorkspaceId, id: TaskId) -> Result<Task> {
-    tasks::Entity::find_by_id(id.0)
-        .filter(tasks::Column::WorkspaceId.eq(workspace.0))
-        .lock(LockType::KeyShare)
-        .one(tx.conn())
-        .await?
-        .map(task_from_row)
-        .ok_or(Error::NotFound("task"))?
+/// Those of these tasks that are there, and stay so until the transaction ends, though they may
+/// change: what is written about them is removed with them.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn hold_all(
+    tx: &Tx,
+    workspace: WorkspaceId,
+    ids: impl IntoIterator<Item = TaskId>,
+) -> Result<HashSet<TaskId>> {
+    // In order, so that two transactions do not wait for each other.
+    let ids: BTreeSet<TaskId> = ids.into_iter().collect();
+    let mut held = HashSet::new();
+    for ids in chunks(ids) {
+        let found: Vec<uuid::Uuid> = tasks::Entity::find()
+            .select_only()
+            .column(tasks::Column::Id)
+            .filter(tasks::Column::WorkspaceId.eq(workspace.0))
+            .filter(tasks::Column::Id.is_in(ids.into_iter().map(|id| id.0)))
+            .order_by_asc(tasks::Column::Id)
+            .lock(LockType::KeyShare)
+            .into_tuple()
+            .all(tx.conn())
+            .await?;
+        held.extend(found.into_iter().map(TaskId));
+    }
+    Ok(held)
 }
 
 /// The tasks of these ids that exist, of any workspace: for the engine, whose messages carry
@@ -220,7 +248,10 @@ pub async fn delete(
     expected: Option<&[i64]>,
     cause: &Cause,
 ) -> Result<()> {
-    let task = lock(tx, workspace, id).await?;
+    // What others have gathered for the task must be there to be removed, and so must be what
+    // those that hold it are writing.
+    tx.alone()?;
+    let task = lock_as(tx, workspace, id, LockType::Update).await?;
     expect_version(task.version, expected)?;
     tx.unschedule_task(id);
     matches::forget_task(tx, id).await?;
