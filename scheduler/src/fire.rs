@@ -1,6 +1,6 @@
 //! What each kind of due timer causes, checked against the state as it is now.
 
-use crate::occurrences::{self, Fired};
+use crate::occurrences::{self, Come, Fired};
 use crate::retention;
 use serde_json::{Map, Value, json};
 use smarttasks_model::{
@@ -10,7 +10,7 @@ use smarttasks_model::{
 use smarttasks_store::rules::Rule;
 use smarttasks_store::workspaces::Workspace;
 use smarttasks_store::{Due, Result, Timer, Tx, events, rules, tasks, workspaces};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 /// What the timers of a batch are checked against: one statement for each kind.
 struct Present {
@@ -24,7 +24,7 @@ pub(crate) async fn fire(tx: &mut Tx, due: Vec<Timer>) -> Result<()> {
     let present = Present::load(tx, &due).await?;
     let now = tx.now();
     let mut raised = Vec::new();
-    let mut sweeps: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    let mut sweeps = Vec::new();
     for timer in due {
         metrics::histogram!("smarttasks_timer_lag_seconds").record(now.since(timer.fire_at));
         match timer.due {
@@ -49,12 +49,15 @@ pub(crate) async fn fire(tx: &mut Tx, due: Vec<Timer>) -> Result<()> {
             } => {
                 if let Some(rule) = present.rules.get(&rule_id) {
                     let workspace = present.workspaces.get(&rule.workspace_id);
-                    for fired in occurrences::fire(tx, rule, workspace, trigger, scheduled_at) {
+                    let come = Come {
+                        trigger,
+                        scheduled_at,
+                        fire_at: timer.fire_at,
+                    };
+                    for fired in occurrences::fire(tx, rule, workspace, &come) {
                         match fired {
                             Fired::Once(event) => raised.push(*event),
-                            Fired::Sweep(workspace, at, rule) => {
-                                sweeps.entry((workspace, at)).or_default().insert(rule);
-                            }
+                            Fired::Sweep(asked) => sweeps.push(asked),
                         }
                     }
                 }
