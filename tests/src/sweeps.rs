@@ -4,6 +4,9 @@ mod kill;
 
 use crate::harness::{Client, TestApp, hours, seconds};
 use serde_json::{Value, json};
+use smarttasks_model::{SweepPurpose, SweepRange};
+use smarttasks_store::{outbox, sweeps};
+use uuid::Uuid;
 
 const MINUTE: &str = "* * * * *";
 
@@ -355,4 +358,61 @@ async fn a_clock_that_goes_back_and_forth_repeats_and_loses_no_occurrence() {
     // one in one step, of which the last is made up for.
     assert_eq!(number, 12 + 6 + 1, "{at:?}");
     assert_eq!(app.subjects_to("ann"), ["Late: Late"]);
+}
+
+#[tokio::test]
+async fn a_sweep_that_meets_the_one_before_is_late_and_not_lost() {
+    let (mut app, ann) = ann_alone().await;
+    let due = json!({ "title": "Pay", "due_at": app.later(seconds(90)) });
+    ann.create_task(due).await;
+    let weekly = json!({ "triggers": [{ "cron": "0 0 * * MON" }], "misfire": "skip" });
+    let rule = sweep_rule(&ann, "weekly", weekly).await;
+    app.settle().await;
+    app.stop().await;
+    // A range whose message is nowhere to be seen, as while a broker has it.
+    let range = SweepRange {
+        sweep_id: Uuid::new_v4(),
+        workspace_id: rule["workspace_id"].as_str().unwrap().parse().unwrap(),
+        scheduled_at: app.clock.now(),
+        rules: vec![rule["id"].as_str().unwrap().parse().unwrap()],
+        purpose: SweepPurpose::Fire,
+        after: None,
+        to: None,
+    };
+    let db = app.open_database().await;
+    let added = range.clone();
+    db.write(move |tx| Box::pin(sweeps::add(tx, [added.clone()])))
+        .await
+        .unwrap();
+    let messages = outbox::page(&db, 0, 10).await.unwrap();
+    let ids: Vec<i64> = messages.iter().map(|message| message.id).collect();
+    db.write(move |tx| {
+        tx.settle(ids.clone());
+        Box::pin(async { Ok(()) })
+    })
+    .await
+    .unwrap();
+    drop(db);
+    // Midnight of the next Monday.
+    app.restart_after(hours(7 * 24 - 9)).await;
+    app.settle().await;
+    for _ in 0..3 {
+        app.pass(seconds(5)).await;
+    }
+    assert!(app.subjects_to("ann").is_empty());
+    app.db()
+        .write(move |tx| {
+            let range = range.clone();
+            Box::pin(async move { sweeps::finish(tx, &range).await })
+        })
+        .await
+        .unwrap();
+    app.pass(seconds(5)).await;
+    assert_eq!(app.subjects_to("ann"), ["Late: Pay"]);
+    let ann = app.log_in("ann@example.com").await;
+    let matched = ann.list("/api/v1/events?type=rule.matched").await;
+    assert_eq!(
+        matched[0]["data"]["scheduled_at"], "2026-03-09T00:00:00Z",
+        "its occurrence is the one that waited"
+    );
 }

@@ -3,6 +3,7 @@
 mod failures;
 mod quarantine;
 mod server;
+mod sweeps;
 
 use crate::entity;
 use crate::users::{self, NewUser, ProfileChanges};
@@ -94,14 +95,17 @@ async fn every_entity_can_be_selected_from_on_a_fresh_database() {
         events,
         idempotency_keys,
         instances,
+        matches,
         members,
         outbox,
+        rule_state,
         rule_stats,
         rule_versions,
         rules,
         runs,
         sessions,
         signing_keys,
+        sweep_ranges,
         tasks,
         timers,
         users,

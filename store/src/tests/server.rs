@@ -12,7 +12,7 @@ use crate::{
     postgres, timers,
 };
 use futures_util::future::join_all;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::json;
 use smarttasks_model::{
     Actor, Clock, DeliveryId, NewTask, RuleId, RuleSpec, TaskChanges, TaskFilter, TaskId, TimeZone,
@@ -95,7 +95,7 @@ async fn try_to_register(db: &Db) -> Result<(UserId, WorkspaceId)> {
     Ok((id, workspace))
 }
 
-fn cause(now: Timestamp, id: UserId) -> Cause {
+pub(super) fn cause(now: Timestamp, id: UserId) -> Cause {
     let actor = Actor {
         id,
         name: "Ann".to_owned(),
@@ -103,7 +103,7 @@ fn cause(now: Timestamp, id: UserId) -> Cause {
     Cause::person(now, actor, None)
 }
 
-async fn create_task(
+pub(super) async fn create_task(
     db: &Db,
     (user, workspace): (UserId, WorkspaceId),
     task: serde_json::Value,
@@ -119,6 +119,23 @@ async fn create_task(
         })
     })
     .await
+}
+
+/// Returns once a transaction of this database waits for another's lock.
+pub(super) async fn until_someone_waits(db: &Db) {
+    let sql = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+               AND datname = current_database()";
+    let waits = || async {
+        let found = Statement::from_string(DbBackend::Postgres, sql);
+        db.reader().query_one_raw(found).await.unwrap().is_some()
+    };
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while !waits().await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("somebody waits");
 }
 
 #[tokio::test]
