@@ -9,7 +9,8 @@
 //! the sweeps is in `matches`. It is looked at before the evaluation only to leave out what cannot
 //! change; within the transaction it is locked and decided upon.
 
-use crate::apply::perform_all;
+mod page;
+
 use crate::evaluate::{Done, Job, Terms};
 use crate::matching::{Change, change};
 use crate::plan::{CHANGES, PlannedRun, Started};
@@ -18,11 +19,11 @@ use crate::{Engine, PATIENCE, quarantine};
 use serde_json::{Map, json};
 use smarttasks_bus::{Batch, Handler, HandlerError};
 use smarttasks_model::{
-    ChangeId, Event, EventData, EventId, EventType, Message, RuleId, RunId, Snapshot, SweepPurpose,
+    ChangeId, Event, EventData, EventId, EventType, Message, RuleId, Snapshot, SweepPurpose,
     SweepRange, Task, TaskId, Timestamp, derive_id,
 };
 use smarttasks_store::matches::{self, Match, Pair};
-use smarttasks_store::{Db, Due, Error, Queue, Result, Timer, Tx, sweeps};
+use smarttasks_store::{Db, Due, Error, Queue, Result, Timer, sweeps};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -425,131 +426,4 @@ async fn write(db: &Db, looked: Looked, batch: Batch) -> Result<()> {
         })
     })
     .await
-}
-
-/// The matches that change, by how.
-#[derive(Default)]
-struct Changes<'a> {
-    begun: Vec<(Pair, Match)>,
-    changed: Vec<(Pair, Match)>,
-    ended: Vec<Pair>,
-    /// The runs to be done, and how their matches stand then.
-    runs: Vec<PlannedRun>,
-    fired: Vec<(&'a PlannedRun, Pair, Match, bool)>,
-    told: Vec<Pair>,
-}
-
-impl Page {
-    async fn write(&self, tx: &mut Tx) -> Result<()> {
-        if !sweeps::finish(tx, &self.range).await? {
-            return Ok(());
-        }
-        sweeps::add(tx, self.rest.iter().cloned()).await?;
-        if self.seen.is_empty() {
-            return Ok(());
-        }
-        let pairs = self.seen.iter().filter_map(|seen| match seen {
-            Seen::Match(pair, _) => Some(*pair),
-            Seen::Run(_) => None,
-        });
-        let now_known = matches::lock(tx, pairs).await?;
-        let mut changes = self.changes(&now_known)?;
-        let runs = std::mem::take(&mut changes.runs);
-        let succeeded = perform_all(tx, &runs, &self.versions).await?;
-        for (planned, pair, found, new) in std::mem::take(&mut changes.fired) {
-            if !succeeded.contains(&planned.run.id) {
-                continue;
-            }
-            if new {
-                changes.begun.push((pair, found));
-            } else {
-                changes.changed.push((pair, found));
-            }
-            let first = now_known.get(&pair).is_none_or(|of| of.fired_at.is_none());
-            if first {
-                self.raise(tx, "rule.matched", pair, planned.run.id)?;
-            }
-        }
-        for pair in &changes.told {
-            let key = derive_id(
-                self.range.scheduled_at,
-                &[pair.0.as_bytes(), pair.1.as_bytes()],
-            );
-            self.raise(tx, "rule.resolved", *pair, RunId(key))?;
-        }
-        for (pair, found) in changes.begun {
-            matches::begin(tx, self.range.workspace_id, pair, found);
-        }
-        matches::change(tx, self.range.workspace_id, changes.changed).await?;
-        matches::end(tx, changes.ended).await
-    }
-
-    /// What is to be done, decided upon the matches as they are now.
-    /// Should a run that keeps something not fire after all, others have gone on from what is not
-    /// kept, and it has to be looked at again.
-    fn changes(&self, known: &HashMap<Pair, Match>) -> Result<Changes<'_>> {
-        let mut changes = Changes::default();
-        for seen in &self.seen {
-            let (pair, planned) = match seen {
-                Seen::Match(pair, planned) => (*pair, planned.as_ref()),
-                Seen::Run(run) => {
-                    changes.runs.push(run.clone());
-                    continue;
-                }
-            };
-            let before = known.get(&pair);
-            let change = self.change(before, pair.0, planned.is_some());
-            if let (Change::Fire(found), Some(planned)) = (change, planned) {
-                changes.runs.push(planned.clone());
-                changes.fired.push((planned, pair, found, before.is_none()));
-                continue;
-            }
-            if planned.is_some_and(|planned| planned.state.is_some()) {
-                return Err(Error::Overtaken);
-            }
-            match change {
-                Change::Begin(found) if before.is_none() => changes.begun.push((pair, found)),
-                Change::Begin(found) => changes.changed.push((pair, found)),
-                Change::End { told } => {
-                    changes.ended.push(pair);
-                    changes.told.extend(told.then_some(pair));
-                }
-                Change::Stay | Change::Fire(_) => {}
-            }
-        }
-        Ok(changes)
-    }
-
-    /// Tells that a match began or ended.
-    fn raise(
-        &self,
-        tx: &mut Tx,
-        kind: &'static str,
-        (rule, task): Pair,
-        cause: RunId,
-    ) -> Result<()> {
-        let now = tx.now();
-        let key = derive_id(now, &[kind.as_bytes(), cause.as_bytes()]);
-        let name = self.rules.get(&rule).map(|rule| rule.facts.name.clone());
-        let mut more = Map::new();
-        more.insert("rule".to_owned(), json!({ "id": rule, "name": name }));
-        more.insert("scheduled_at".to_owned(), json!(self.range.scheduled_at));
-        tx.raise(Event {
-            id: EventId(key),
-            workspace_id: self.range.workspace_id,
-            kind: EventType::system(kind),
-            task_id: Some(task),
-            time: now,
-            traceparent: None,
-            change: ChangeId(key),
-            depth: 1,
-            actor_id: None,
-            rule_id: None,
-            data: EventData::System(Box::new(Snapshot {
-                task: self.tasks.get(&task).map(|task| (**task).clone()),
-                more,
-                ..Snapshot::default()
-            })),
-        })
-    }
 }
