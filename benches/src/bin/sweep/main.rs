@@ -43,10 +43,9 @@ fn main() -> Result<(), Failure> {
 
 async fn measure(tasks: u64, rules: u64) -> Result<String, Failure> {
     let mails = Mails::start().await;
-    let product = Installation::new(&mails)
-        .with("SMARTTASKS_RULES__WORKSPACE_BUDGET", "off")
-        .start()
-        .await;
+    // Its directory lives as long as this name does.
+    let installation = Installation::new(&mails).with("SMARTTASKS_RULES__WORKSPACE_BUDGET", "off");
+    let product = installation.start().await;
     let token = product.register("ann").await;
     let mut ann = product.connect(&token).await;
     for rule in ann.list("/api/v1/rules").await {
