@@ -27,7 +27,7 @@ const PAGE: u64 = 500;
 #[derive(Clone)]
 pub struct InProcess {
     db: Db,
-    queues: Arc<[Lane; 3]>,
+    queues: Arc<[Lane; 4]>,
     counted: Counted,
 }
 
@@ -39,7 +39,7 @@ struct Lane {
 impl Lane {
     fn new(queue: Queue) -> Self {
         let capacity = match queue {
-            Queue::Events | Queue::Notifications => CAPACITY,
+            Queue::Events | Queue::Notifications | Queue::Runs => CAPACITY,
             Queue::Sweeps => SWEEPS,
         };
         let (sender, receiver) = mpsc::channel(capacity);
@@ -69,6 +69,7 @@ impl InProcess {
             Queue::Events => &self.queues[0],
             Queue::Notifications => &self.queues[1],
             Queue::Sweeps => &self.queues[2],
+            Queue::Runs => &self.queues[3],
         }
     }
 

@@ -10,7 +10,7 @@ use crate::turns::Turns;
 use serde_json::{Map, Value};
 use smarttasks_bus::HandlerError;
 use smarttasks_model::{EventId, RuleId, RunId, Task, TaskFilter, Timestamp, WorkspaceId};
-use smarttasks_rules::{Answer, Inputs, Outcome, Pool, Program, Query, ScriptError};
+use smarttasks_rules::{Answer, Inputs, Need, Outcome, Pool, Program, Query, ScriptError};
 use smarttasks_store::state::{self, State};
 use smarttasks_store::{Db, Error, tasks};
 use std::collections::hash_map::Entry;
@@ -492,7 +492,8 @@ impl Taken {
         if job.withheld && !outcome.actions.is_empty() {
             outcome.state = None;
         }
-        if let Some(query) = outcome.need.take() {
+        if let Some(Need::Query(query)) = &outcome.need {
+            let query = query.clone();
             if job.program.uses_state() {
                 waiting.insert(job.rule_id());
             }

@@ -111,7 +111,7 @@ impl Handler for Engine {
             .messages()
             .filter_map(|message| match message {
                 Message::Event(event) => Some(Arc::clone(event)),
-                Message::Notification(_) | Message::Delivery(_) | Message::Sweep(_) => None,
+                _ => None,
             })
             .collect();
         for time in 0..PATIENCE {

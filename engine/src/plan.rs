@@ -189,6 +189,7 @@ impl Started {
             task,
             users: Arc::clone(&self.rule_set.members),
             state: Arc::default(),
+            journal: Arc::default(),
             answers: Arc::default(),
             spent: Duration::ZERO,
         }

@@ -147,7 +147,10 @@ fn suspects(batch: &Batch) -> HashSet<EventId> {
     let messages = batch.suspects().filter_map(|message| match message {
         Message::Event(event) => Some(event.id),
         Message::Sweep(range) => Some(sweep::message_id(range)),
-        Message::Notification(_) | Message::Delivery(_) => None,
+        Message::Notification(_)
+        | Message::Delivery(_)
+        | Message::Wake(_)
+        | Message::Waiters(_) => None,
     });
     messages.collect()
 }

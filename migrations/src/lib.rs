@@ -11,6 +11,7 @@ mod m0003_rules;
 mod m0004_messages;
 mod m0005_deliveries;
 mod m0006_sweeps;
+mod m0007_workflows;
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_messages::Migration),
             Box::new(m0005_deliveries::Migration),
             Box::new(m0006_sweeps::Migration),
+            Box::new(m0007_workflows::Migration),
         ]
     }
 }

@@ -52,7 +52,13 @@ crate::migration! {
             .col(big_integer("started_at"))
             .col(big_integer_null("finished_at"))
             .col(big_integer("duration_us"))
-            .col(big_integer_null("resumes_at")),
+            .col(big_integer_null("resumes_at"))
+            .col(uuid_null("retry_of"))
+            .col(text_null("start"))
+            .col(integer("waits"))
+            .col(text_null("waiting"))
+            .col(text_null("wake"))
+            .col(text_null("exclusive")),
         Table::create()
             .table("evaluations")
             .col(uuid("run_id"))
@@ -71,6 +77,8 @@ crate::migration! {
         "CREATE INDEX runs_by_rule ON runs (rule_id, id)",
         "CREATE INDEX runs_by_task ON runs (task_id, id)",
         "CREATE INDEX runs_by_end ON runs (finished_at)",
+        "CREATE UNIQUE INDEX runs_exclusive ON runs (exclusive) WHERE exclusive IS NOT NULL",
+        "CREATE INDEX runs_unfinished ON runs (rule_id, task_id) WHERE finished_at IS NULL",
         "CREATE INDEX evaluations_by_event ON evaluations (event_id)",
         "CREATE INDEX evaluations_by_rule ON evaluations (rule_id)",
         "CREATE INDEX evaluations_by_age ON evaluations (started_at)",

@@ -71,6 +71,8 @@ ids! {
     WorkspaceId,
     /// A login: the family of refresh tokens that descend from one authentication.
     SessionId,
+    /// A question to a person, for whose answer a run waits.
+    ApprovalId,
     /// A work item.
     TaskId,
     /// A remark on a task.

@@ -19,17 +19,18 @@ mod task_filter;
 mod time;
 mod trace;
 mod user;
+mod wake;
 mod webhook;
 
 pub use email::{Email, EmailError};
 pub use event::{Actor, Event, EventData, EventPattern, EventType, EventTypeError, Snapshot};
 pub use headers::HeaderSet;
 pub use id::{
-    ChangeId, CommentId, DeliveryId, EndpointId, EventId, NotificationId, RuleId, RunId, SessionId,
+    ApprovalId, ChangeId, CommentId, DeliveryId, EndpointId, EventId, NotificationId, RuleId, RunId, SessionId,
     TaskId, UserId, WorkspaceId, derive_id,
 };
 pub use limits::{Invalid, text_within};
-pub use notification::{Content, Message, Notification, Recipient, WebhookTarget};
+pub use notification::{Content, HttpRequest, Message, Notification, Recipient, WebhookTarget};
 pub use rule::{ForEach, Misfire, Overlap, Repeat, RuleSpec, RunStatus, Trigger, TriggerError};
 pub use sweep::{SweepPurpose, SweepRange};
 pub use task::{NewTask, Priority, Status, Task, TaskChanges};
@@ -37,4 +38,5 @@ pub use task_filter::{TaskFilter, without_case};
 pub use time::{Clock, Span, SpanError, TimeZone, TimeZoneError, Timestamp, TimestampError};
 pub use trace::TraceParent;
 pub use user::{NotifyBy, User};
+pub use wake::{Because, WaitId, Waiters, Wake};
 pub use webhook::{SigningSecret, SigningSecretError, WebhookUrl, WebhookUrlError};

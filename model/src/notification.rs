@@ -3,10 +3,11 @@
 
 use crate::{
     DeliveryId, Email, EndpointId, Event, NotificationId, RuleId, RunId, SweepRange, TaskId,
-    Timestamp, TraceParent, UserId, WorkspaceId,
+    Timestamp, TraceParent, UserId, WaitId, Waiters, Wake, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Whom an e-mail goes to.
@@ -60,6 +61,30 @@ pub enum Content {
         /// The payload's `data`.
         data: Value,
     },
+    /// A request whose answer a run waits for.
+    Http {
+        /// What is asked.
+        request: Box<HttpRequest>,
+        /// Who waits.
+        wait: WaitId,
+        /// No attempt after this.
+        until: Timestamp,
+    },
+}
+
+/// A request that a script makes of another system.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct HttpRequest {
+    /// In capitals.
+    pub method: String,
+    /// Where.
+    pub url: String,
+    /// Beside those of the client.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// As it is sent; a value other than a text has been written as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
 }
 
 /// One thing to say, to one or many.
@@ -103,4 +128,8 @@ pub enum Message {
     Delivery(DeliveryId),
     /// For the engine: tasks to look at.
     Sweep(Box<SweepRange>),
+    /// For the engine: a run that may go on.
+    Wake(Box<Wake>),
+    /// For the engine: runs that wait for an event.
+    Waiters(Waiters),
 }

@@ -221,6 +221,8 @@ pub enum RunStatus {
     Running,
     /// Waiting.
     Suspended,
+    /// It cannot go on for a reason outside of its script, and has been tried often enough.
+    Paused,
     /// Ended well.
     Succeeded,
     /// Ended by an error.

@@ -131,7 +131,10 @@ impl Asked {
             match message {
                 Message::Notification(notification) => new.extend(deliveries_of(notification)),
                 Message::Delivery(id) => due.push(*id),
-                Message::Event(_) | Message::Sweep(_) => {}
+                Message::Event(_)
+                | Message::Sweep(_)
+                | Message::Wake(_)
+                | Message::Waiters(_) => {}
             }
         }
         Self { new, due }
@@ -236,6 +239,7 @@ fn deliveries_of(notification: &Notification) -> Vec<Delivery> {
             delivery.endpoint_id = endpoint;
             vec![delivery]
         }
+        Content::Http { .. } => Vec::new(),
     }
 }
 

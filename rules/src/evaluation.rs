@@ -6,7 +6,7 @@
 use crate::action::Action;
 use crate::limits::Stop;
 use crate::world::TaskHandle;
-use crate::{Answer, Limits, Query, meter};
+use crate::{Answer, Journal, Limits, Query, meter};
 use rhai::EvalAltResult;
 use serde_json::{Map, Value};
 use smarttasks_model::{
@@ -60,7 +60,9 @@ pub struct Inputs {
     pub users: Arc<HashMap<UserId, User>>,
     /// What the rule has kept from earlier runs.
     pub state: Arc<Map<String, Value>>,
-    /// What has been answered so far, in the order in which the script asks.
+    /// What the run has been through; nothing when it begins.
+    pub journal: Arc<Journal>,
+    /// What has been answered in this segment so far, in the order in which the script asks.
     pub answers: Arc<Vec<Answer>>,
     /// The time that evaluations of the same run took, up to the questions that are answered now:
     /// asking gives a script no more time.

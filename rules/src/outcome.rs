@@ -2,7 +2,7 @@
 
 use crate::limits::Stop;
 use crate::meter::Reading;
-use crate::{Action, Limits, Query};
+use crate::{Action, Limits, Need, Segment};
 use rhai::{EvalAltResult, Position};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,8 +17,16 @@ pub struct Outcome {
     pub log: Vec<String>,
     /// Why it failed.
     pub error: Option<ScriptError>,
-    /// What it must be told to go on; then everything else of the outcome is of no account.
-    pub need: Option<Query>,
+    /// What it must be given to go on. Of an unanswered query, everything else of the outcome is of
+    /// no account; of a wait, it is what to do before.
+    pub need: Option<Need>,
+    /// What the run's journal has to keep of this segment, when it waits, and when it has waited.
+    pub segment: Option<Segment>,
+    /// Actions of the segments before: what numbers them within the run.
+    pub actions_before: usize,
+    /// Whether it failed for a reason that may be outside of the script, such as a busy machine,
+    /// though it has gone well so far: it is to be tried again.
+    pub later: bool,
     /// What the rule keeps from now on, where the script has changed it.
     pub state: Option<Map<String, Value>>,
     /// Steps taken.

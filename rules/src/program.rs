@@ -2,7 +2,7 @@
 
 use crate::evaluation::{self, Inputs, Left};
 use crate::outcome::{Outcome, ScriptError, verdict};
-use crate::{Language, Limits, analysis, meter};
+use crate::{Language, Limits, Need, analysis, meter};
 use rhai::AST;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -63,7 +63,10 @@ impl Program {
             log,
             state: state.filter(|_| kept),
             error,
-            need,
+            need: need.map(Need::Query),
+            segment: None,
+            actions_before: 0,
+            later: false,
             operations: reading.operations,
             duration: reading.duration,
         }

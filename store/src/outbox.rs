@@ -31,11 +31,18 @@ pub enum Queue {
     Notifications,
     /// Ranges of sweeps, for the engine; apart from events, which must not wait for them.
     Sweeps,
+    /// Runs that may go on, for the engine; apart from events, for which they may have waited.
+    Runs,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 3] = [Self::Events, Self::Notifications, Self::Sweeps];
+    pub const ALL: [Self; 4] = [
+        Self::Events,
+        Self::Notifications,
+        Self::Sweeps,
+        Self::Runs,
+    ];
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
@@ -43,6 +50,7 @@ impl Queue {
             Self::Events => "events",
             Self::Notifications => "notifications",
             Self::Sweeps => "sweeps",
+            Self::Runs => "runs",
         }
     }
 
@@ -51,6 +59,7 @@ impl Queue {
             Message::Event(_) => Self::Events,
             Message::Notification(_) | Message::Delivery(_) => Self::Notifications,
             Message::Sweep(_) => Self::Sweeps,
+            Message::Wake(_) | Message::Waiters(_) => Self::Runs,
         }
     }
 
@@ -104,7 +113,7 @@ impl Queue {
             Self::Events => {
                 serde_json::from_slice(body).map(|event| Message::Event(Arc::new(event)))
             }
-            Self::Notifications | Self::Sweeps => serde_json::from_slice(body),
+            Self::Notifications | Self::Sweeps | Self::Runs => serde_json::from_slice(body),
         }
     }
 }
@@ -245,9 +254,11 @@ fn routing_key(message: &Message) -> &str {
         Message::Notification(notification) => match notification.content {
             Content::Email { .. } => "email",
             Content::Webhook { .. } => "webhook",
+            Content::Http { .. } => "http",
         },
         Message::Delivery(_) => "delivery",
         Message::Sweep(_) => "sweep",
+        Message::Wake(_) | Message::Waiters(_) => "wake",
     }
 }
 

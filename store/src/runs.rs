@@ -155,6 +155,12 @@ pub fn record(tx: &mut Tx, run: &Run) -> Result<()> {
         finished_at: run.finished_at.map(|at| at.unix_millis()),
         duration_us: run.duration_us,
         resumes_at: run.resumes_at.map(|at| at.unix_millis()),
+        retry_of: None,
+        start: None,
+        waits: 0,
+        waiting: None,
+        wake: None,
+        exclusive: None,
     };
     tx.insert::<runs::Entity>(row.into_active_model());
     Ok(())
@@ -372,9 +378,10 @@ pub async fn list(
     .await
 }
 
-const STATUSES: [(RunStatus, &str); 6] = [
+const STATUSES: [(RunStatus, &str); 7] = [
     (RunStatus::Running, "running"),
     (RunStatus::Suspended, "suspended"),
+    (RunStatus::Paused, "paused"),
     (RunStatus::Succeeded, "succeeded"),
     (RunStatus::Failed, "failed"),
     (RunStatus::Cancelled, "cancelled"),

@@ -46,7 +46,7 @@ impl Row {
     fn properties(&self) -> BasicProperties {
         let content_type = match self.queue {
             Queue::Events => "application/cloudevents+json",
-            Queue::Notifications | Queue::Sweeps => "application/json",
+            Queue::Notifications | Queue::Sweeps | Queue::Runs => "application/json",
         };
         let seconds = self.created_at.unix_millis() / 1000;
         BasicProperties::default()

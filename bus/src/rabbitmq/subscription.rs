@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// that is ready when it is done. A range of a sweep is much work, which others may take.
 fn prefetch(queue: Queue) -> u16 {
     match queue {
-        Queue::Events | Queue::Notifications => 400,
+        Queue::Events | Queue::Notifications | Queue::Runs => 400,
         Queue::Sweeps => 2,
     }
 }
@@ -91,6 +91,7 @@ impl Subscription {
             Queue::Events => "consumer of events",
             Queue::Notifications => "consumer of notifications",
             Queue::Sweeps => "consumer of sweeps",
+            Queue::Runs => "consumer of runs",
         };
         self.shared.health.set(part, state);
     }

@@ -40,6 +40,7 @@ impl Topology {
             Queue::Events => format!("{}.engine", self.prefix),
             Queue::Notifications => format!("{}.notifier", self.prefix),
             Queue::Sweeps => format!("{}.sweeper", self.prefix),
+            Queue::Runs => format!("{}.runner", self.prefix),
         }
     }
 

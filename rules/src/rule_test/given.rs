@@ -293,6 +293,7 @@ impl Workspace {
             task,
             users: Arc::new(users.collect()),
             state: Arc::new(test.state.clone()),
+            journal: Arc::default(),
             answers: Arc::default(),
             spent: Duration::ZERO,
         }

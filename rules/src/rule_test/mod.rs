@@ -21,7 +21,7 @@ mod expect;
 mod file;
 mod given;
 
-use crate::{Answer, Diagnostic, Inputs, Language, Outcome, Program, Query};
+use crate::{Answer, Diagnostic, Inputs, Language, Need, Outcome, Program, Query};
 use file::Test;
 use given::Given;
 use smarttasks_model::RuleSpec;
@@ -107,7 +107,7 @@ fn evaluate(program: &Program, given: &Given) -> Outcome {
     let mut inputs: Inputs = given.inputs.clone();
     loop {
         let outcome = program.evaluate(inputs.clone());
-        let Some(query) = &outcome.need else {
+        let Some(Need::Query(query)) = &outcome.need else {
             return outcome;
         };
         Arc::make_mut(&mut inputs.answers).push(answer(query, given));

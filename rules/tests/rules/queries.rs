@@ -3,7 +3,7 @@
 use crate::support::{World, at};
 use serde_json::json;
 use smarttasks_model::{Priority, Status, TaskFilter};
-use smarttasks_rules::{Action, Limits, Query};
+use smarttasks_rules::{Action, Limits, Need, Query};
 
 fn filter(world: &World, map: &str) -> TaskFilter {
     match world.queries(&format!("count({map})")).pop() {
@@ -163,7 +163,7 @@ fn a_query_is_a_need_that_nothing_can_catch() {
     let program = world.language.compile(script).unwrap();
     let first = program.evaluate(world.inputs.clone());
     assert_eq!((first.actions, first.error), (Vec::new(), None));
-    assert!(matches!(first.need, Some(Query::Count(_))));
+    assert!(matches!(first.need, Some(Need::Query(Query::Count(_)))));
     assert_eq!(world.actions(script).len(), 1);
 }
 

@@ -6,7 +6,7 @@ use smarttasks_model::{
     Snapshot, Status, Task, TaskFilter, TaskId, TimeZone, Timestamp, User, UserId, WorkspaceId,
 };
 use smarttasks_rules::{
-    Action, Answer, Diagnostic, Inputs, Language, Limits, Outcome, Program, Query, RuleFacts,
+    Action, Answer, Diagnostic, Inputs, Language, Limits, Need, Outcome, Program, Query, RuleFacts,
     ScriptError, Severity, WorkspaceFacts,
 };
 use std::collections::HashMap;
@@ -75,6 +75,7 @@ impl World {
                 (bob.id, bob.clone()),
             ])),
             state: Arc::default(),
+            journal: Arc::default(),
             answers: Arc::default(),
             spent: Duration::ZERO,
         };
@@ -112,8 +113,10 @@ impl World {
         loop {
             let outcome = program.evaluate(inputs.clone());
             match &outcome.need {
-                Some(query) => Arc::make_mut(&mut inputs.answers).push(self.answer(query)),
-                None => return outcome,
+                Some(Need::Query(query)) => {
+                    Arc::make_mut(&mut inputs.answers).push(self.answer(query));
+                }
+                Some(Need::Wait(_)) | None => return outcome,
             }
         }
     }
@@ -123,7 +126,7 @@ impl World {
         let program = self.language.compile(script).unwrap();
         let mut inputs = self.inputs.clone();
         let mut asked = Vec::new();
-        while let Some(query) = program.evaluate(inputs.clone()).need {
+        while let Some(Need::Query(query)) = program.evaluate(inputs.clone()).need {
             Arc::make_mut(&mut inputs.answers).push(self.answer(&query));
             asked.push(query);
         }

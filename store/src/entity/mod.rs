@@ -1,6 +1,7 @@
 //! The tables as sea-orm entities, one file each. Columns are described in the migrations.
 
 pub(crate) mod activity;
+pub(crate) mod approvals;
 pub(crate) mod attempts;
 pub(crate) mod comments;
 pub(crate) mod dead_letters;
@@ -17,6 +18,8 @@ pub(crate) mod rule_state;
 pub(crate) mod rule_stats;
 pub(crate) mod rule_versions;
 pub(crate) mod rules;
+pub(crate) mod run_segments;
+pub(crate) mod run_waits;
 pub(crate) mod runs;
 pub(crate) mod sessions;
 pub(crate) mod signing_keys;

@@ -22,6 +22,18 @@ pub struct Model {
     pub finished_at: Option<i64>,
     pub duration_us: i64,
     pub resumes_at: Option<i64>,
+    /// The run of which this is another try.
+    pub retry_of: Option<Uuid>,
+    /// What it began with, of one that may go on or be tried again.
+    pub start: Option<String>,
+    /// How many waits it has begun.
+    pub waits: i32,
+    /// What it waits for.
+    pub waiting: Option<String>,
+    /// Of a paused one: what it was to go on with.
+    pub wake: Option<String>,
+    /// While it is unfinished and others of its rule and task must not run beside it: those two.
+    pub exclusive: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,0 +1,65 @@
+//! What brings a run that waits to go on.
+
+use crate::{EventId, RunId, WorkspaceId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One wait of one run. Whatever ends it names it, so that a message that comes late or twice ends
+/// nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct WaitId {
+    /// The run.
+    pub run_id: RunId,
+    /// How many waits it had ended before.
+    pub number: u32,
+}
+
+/// A run may go on.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Wake {
+    /// Where the run belongs.
+    pub workspace_id: WorkspaceId,
+    /// Its wait that ends.
+    pub wait: WaitId,
+    /// Why.
+    pub because: Because,
+    /// How often going on has failed for a reason outside of the script.
+    #[serde(default)]
+    pub failures: u32,
+}
+
+/// Why a run may go on.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Because {
+    /// It begins again: a run that is tried anew. Its number of waits is that of the segments that
+    /// it was given.
+    Retry,
+    /// The time has come.
+    Time,
+    /// Somebody does not want to wait.
+    Skipped,
+    /// An event may have come between the start of the wait and its being known.
+    Look,
+    /// This event has come.
+    Event {
+        /// The event.
+        event_id: EventId,
+    },
+    /// What was asked for has been answered.
+    Answer {
+        /// As the wait says.
+        value: Value,
+    },
+}
+
+/// An event that more runs wait for than one transaction wakes: the rest of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Waiters {
+    /// Where it belongs.
+    pub workspace_id: WorkspaceId,
+    /// The event.
+    pub event_id: EventId,
+    /// Those that come after this one.
+    pub after: RunId,
+}
