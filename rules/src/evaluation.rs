@@ -214,10 +214,9 @@ impl Evaluation {
 
     fn left(mut self) -> Left {
         let record = self.record.as_ref();
-        let ended = record.filter(|record| record.has_waited());
-        let segment = match self.segment.take() {
-            Some(segment) => Some(segment),
-            None => ended.map(|record| record.segment(self.log.written())),
+        let segment = match (&self.need, record) {
+            (None, Some(record)) if record.has_waited() => Some(record.segment(self.log.written())),
+            _ => self.segment.take(),
         };
         Left {
             unread: record.and_then(Record::unread),
@@ -290,14 +289,21 @@ impl Evaluation {
     }
 
     /// Waits: gives how it ended, if it has; or else the evaluation stops and says what it needs.
-    pub(crate) fn wait(&mut self, name: &'static str, wait: Wait, at: Position) -> Host<Value> {
+    /// `asked` is what the script has said of it.
+    pub(crate) fn wait(
+        &mut self,
+        name: &'static str,
+        wait: Wait,
+        asked: &impl Serialize,
+        at: Position,
+    ) -> Host<Value> {
         if let Some(within) = self.comparing {
             return Err(format!(
                 "{name}: a function by which `{within}` compares cannot wait; wait before `{within}` is called"
             )
             .into());
         }
-        match self.meet(name, &wait, at)? {
+        match self.meet(name, asked, at)? {
             Met::Replayed(_) => self.turn(at),
             Met::New(call) => {
                 self.note(call, Value::Null, at)?;
@@ -383,13 +389,19 @@ impl Evaluation {
 
     /// The answer to a query: the next of those that were given, or else the evaluation stops and
     /// says what it needs.
-    pub(crate) fn ask(&mut self, query: Query, at: Position) -> Host<Answer> {
+    /// `asked` is what the script has said of it.
+    pub(crate) fn ask(
+        &mut self,
+        query: Query,
+        asked: &impl Serialize,
+        at: Position,
+    ) -> Host<Answer> {
         let number = self.asked;
         self.asked += 1;
         if self.asked > self.limits.queries {
             return Err(terminated(meter::stop(Stop::Queries)));
         }
-        let call = match self.meet(query.name(), &query, at)? {
+        let call = match self.meet(query.name(), asked, at)? {
             Met::Replayed(answer) => {
                 return query
                     .read_answer(&answer)

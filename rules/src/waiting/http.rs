@@ -8,8 +8,8 @@ use crate::words::Words;
 use crate::world::{kind_of, map_from_json, to_json};
 use crate::{HttpRequest, Wait};
 use rhai::{Dynamic, Map, NativeCallContext};
-use serde_json::Value;
-use smarttasks_model::{HeaderSet, Timestamp, WebhookUrl, WebhookUrlError};
+use serde_json::{Value, json};
+use smarttasks_model::{HeaderSet, Span, WebhookUrl, WebhookUrlError};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -44,9 +44,18 @@ fn http(context: NativeCallContext, asked: Map) -> Host<Dynamic> {
     known(&asked)?;
     evaluation::with(|e| {
         let request = request(e, &asked)?;
-        let until = until(e, asked.get("timeout"))?;
+        let most = e.limits.http_timeout;
+        let given = asked.get("timeout").filter(|given| !given.is_unit());
+        let given = given
+            .map(|given| timeout("http", given, most))
+            .transpose()?;
+        let asked = json!([request, given.map(Span::millis)]);
+        let until = match given {
+            Some(given) => e.inputs.now + given,
+            None => e.inputs.now + most.min(USUAL_TIMEOUT),
+        };
         let wait = Wait::Http { request, until };
-        match e.wait("http", wait, context.call_position())? {
+        match e.wait("http", wait, &asked, context.call_position())? {
             Value::Object(answer) => Ok(map_from_json(&answer)),
             _ => Ok(unanswered()),
         }
@@ -166,13 +175,5 @@ fn content_type(value: String) -> Host<String> {
     match printable && (1..=255).contains(&value.len()) {
         true => Ok(value),
         false => Err("http: `headers/content-type` is not a type such as application/json".into()),
-    }
-}
-
-fn until(evaluation: &Evaluation, given: Option<&Dynamic>) -> Host<Timestamp> {
-    let most = evaluation.limits.http_timeout;
-    match given.filter(|given| !given.is_unit()) {
-        Some(given) => timeout(evaluation, "http", given, most),
-        None => Ok(evaluation.inputs.now + most.min(USUAL_TIMEOUT)),
     }
 }

@@ -7,7 +7,7 @@ use crate::evaluation::{self, Host};
 use crate::words::Words;
 use rhai::{Dynamic, NativeCallContext};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use smarttasks_model::{Event, EventPattern};
 
 pub(super) fn define(words: &mut Words) {
@@ -30,8 +30,9 @@ fn wait_for(context: NativeCallContext, pattern: Dynamic, timeout: Dynamic) -> H
     evaluation::with(|e| {
         let span = span("wait_for", "timeout", &timeout, e.limits.sleep)?;
         let until = e.inputs.now + span;
+        let asked = json!([pattern, span.millis()]);
         let wait = Wait::Event { pattern, until };
-        match e.wait("wait_for", wait, context.call_position())? {
+        match e.wait("wait_for", wait, &asked, context.call_position())? {
             Value::Null => Ok(Dynamic::UNIT),
             woken => {
                 let event = Event::deserialize(woken)

@@ -20,8 +20,10 @@ mod library;
 mod lists;
 mod pool;
 mod queries;
+mod replay;
 mod state;
 mod support;
+mod suspending;
 mod world;
 
 #[global_allocator]

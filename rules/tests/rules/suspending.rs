@@ -1,0 +1,580 @@
+//! Where a script may wait: at every place at which a function can be called, or with a clear
+//! error.
+
+use crate::support::{World, at, ended};
+use serde_json::{Value, json};
+use smarttasks_rules::{Action, Need, Wait};
+
+/// What stands for a wait in the scripts below.
+const WAIT: &str = "WAIT";
+
+/// Places at which a script may wait, with the comments that it makes there.
+const FORMS: &[(&str, &[&str], &str)] = &[
+    (
+        "within map",
+        &["1", "2", "[10, 20]"],
+        r#"let x = [1, 2].map(|n| { task.comment(`${n}`); WAIT; n * 10 }); task.comment(`${x}`);"#,
+    ),
+    (
+        "within filter",
+        &["1", "2", "[2]"],
+        r#"let x = [1, 2].filter(|n| { task.comment(`${n}`); WAIT; n > 1 }); task.comment(`${x}`);"#,
+    ),
+    (
+        "within for_each and for",
+        &["1", "2", "3", "4"],
+        r#"[1, 2].for_each(|| { WAIT; task.comment(`${this}`); }); for n in 3..5 { WAIT; task.comment(`${n}`); }"#,
+    ),
+    (
+        "within some, all and find",
+        &["true", "false", "2"],
+        r#"task.comment(`${[1, 2].some(|n| { WAIT; n == 2 })}`);
+           task.comment(`${[1, 2].all(|n| { WAIT; n == 2 })}`);
+           task.comment(`${[1, 2].find(|n| { WAIT; n == 2 })}`);"#,
+    ),
+    (
+        "within reduce",
+        &["6"],
+        r#"task.comment(`${[1, 2, 3].reduce(|sum, n| { WAIT; sum + n }, 0)}`);"#,
+    ),
+    (
+        "within retain and drain",
+        &["[2, 3]", "[2]"],
+        r#"let a = [1, 2, 3]; a.retain(|n| { WAIT; n > 1 }); task.comment(`${a}`);
+           a.drain(|n| { WAIT; n > 2 }); task.comment(`${a}`);"#,
+    ),
+    (
+        "within functions that call each other",
+        &["deep", "3"],
+        r#"fn inner(n) { WAIT; task.comment("deep"); n + 1 } fn outer(n) { inner(n) + 1 } task.comment(`${outer(1)}`);"#,
+    ),
+    (
+        "within try and catch",
+        &["tried", "caught 7", "after"],
+        r#"try { WAIT; task.comment("tried"); throw 7; } catch (e) { WAIT; task.comment(`caught ${e}`); } task.comment("after");"#,
+    ),
+    (
+        "within a text",
+        &["a b"],
+        r#"task.comment(`a ${ { WAIT; "b" } }`);"#,
+    ),
+    (
+        "within switch",
+        &["two"],
+        r#"switch ({ WAIT; 2 }) { 1 => task.comment("one"), 2 if ({ WAIT; true }) => { WAIT; task.comment("two") } _ => () }"#,
+    ),
+    (
+        "within conditions of if",
+        &["yes"],
+        r#"if ({ WAIT; false }) { task.comment("no"); } else if ({ WAIT; true }) && ({ WAIT; true }) { task.comment("yes"); }"#,
+    ),
+    (
+        "within conditions of while and do",
+        &["0", "1", "2"],
+        r#"let n = 0; while ({ WAIT; n < 2 }) { task.comment(`${n}`); n += 1; } do { task.comment(`${n}`); n += 1; } while ({ WAIT; n < 2 });"#,
+    ),
+    (
+        "within lists and maps",
+        &["[1, 2, 3]"],
+        r#"let list = [1, { WAIT; 2 }]; let map = #{ a: { WAIT; 3 } }; list.push(map.a); task.comment(`${list}`);"#,
+    ),
+    (
+        "within arguments of an action",
+        &["said"],
+        r#"task.comment({ WAIT; "said" });"#,
+    ),
+    (
+        "within a chain of methods",
+        &["2, 4"],
+        r#"task.comment([1, 2].map(|n| { WAIT; n * 2 }).join({ WAIT; ", " }));"#,
+    ),
+    (
+        "within a default",
+        &["else"],
+        r#"task.comment(() ?? { WAIT; "else" });"#,
+    ),
+    (
+        "within closures called by name",
+        &["1", "2"],
+        r#"let f = |n| { WAIT; task.comment(`${n}`) }; f.call(1); let m = #{ g: f }; m.g.call(2);"#,
+    ),
+    (
+        "within return and what assigns",
+        &["5", "7"],
+        r#"fn five() { return { WAIT; 5 }; } let x = five(); task.comment(`${x}`); x += { WAIT; 2 }; task.comment(`${x}`); return { WAIT; 1 };"#,
+    ),
+];
+
+fn comments(actions: &[Action]) -> Vec<&str> {
+    let said = actions.iter().map(|action| match action {
+        Action::CommentTask { text, .. } => text.as_str(),
+        other => panic!("{other:?}"),
+    });
+    said.collect()
+}
+
+#[test]
+fn a_script_waits_wherever_a_function_can_be_called() {
+    let world = World::new();
+    for (place, says, script) in FORMS {
+        for wait in [
+            "sleep(hours(1))",
+            "sleep_until(now() + days(1))",
+            "wait_for(\"task.*\", days(1))",
+            "http(#{ url: \"https://example.com\" })",
+            "approve(task.owner, \"Well?\", days(1))",
+        ] {
+            let walk = world.walk(&script.replace(WAIT, wait));
+            assert_eq!(walk.error, None, "{place}: {wait}");
+            assert_eq!(comments(&walk.actions), *says, "{place}: {wait}");
+            assert!(!walk.waits.is_empty(), "{place}");
+            assert_eq!(walk.segments.len(), walk.waits.len() + 1, "{place}");
+        }
+        assert_eq!(comments(&world.actions(&script.replace(WAIT, "()"))), *says);
+    }
+}
+
+#[test]
+fn what_compares_cannot_wait_and_says_so() {
+    let world = World::new();
+    for (function, call) in [
+        ("sort", "[2, 1].sort(|a, b| { WAIT; a - b })"),
+        ("sort_by", "[2, 1].sort_by(|a, b| { WAIT; a < b })"),
+        ("order", "[2, 1].order(|a, b| { WAIT; a - b })"),
+        ("order_by", "[2, 1].order_by(|a, b| { WAIT; a - b })"),
+        ("dedup", "[2, 2].dedup(|a, b| { WAIT; a == b })"),
+        (
+            "sort",
+            "[2, 1].sort(|a, b| { [1].map(|n| { WAIT; n }); a - b })",
+        ),
+    ] {
+        let error = world.error(&format!("\n{}", call.replace(WAIT, "sleep(days(1))")));
+        assert_eq!(
+            (error.code.as_str(), error.line, error.message),
+            (
+                "runtime_error",
+                Some(2),
+                format!(
+                    "sleep: a function by which `{function}` compares cannot wait; wait before `{function}` is called"
+                )
+            ),
+            "{call}"
+        );
+    }
+    let walk = world.walk("let a = [2, 1]; try { a.sort(|a, b| { sleep(days(1)); a - b }) } catch { } sleep(days(1)); a.sort(|a, b| a - b); task.comment(`${a}`);");
+    assert_eq!(
+        (walk.waits.len(), comments(&walk.actions)),
+        (1, vec!["[1, 2]"])
+    );
+}
+
+#[test]
+fn nothing_catches_a_wait() {
+    let world = World::new();
+    let script = "try { sleep(days(1)); } catch { task.comment(\"caught\"); }
+        [1].map(|n| { try { sleep(days(1)); } catch { task.comment(\"caught\"); } });
+        task.comment(\"done\");";
+    let first = world.run(script);
+    assert_eq!((first.actions, first.error), (Vec::new(), None));
+    assert!(matches!(first.need, Some(Need::Wait(_))));
+    let walk = world.walk(script);
+    assert_eq!(
+        (walk.waits.len(), comments(&walk.actions)),
+        (2, vec!["done"])
+    );
+}
+
+#[test]
+fn what_comes_before_a_wait_is_done_before_it_and_never_again() {
+    let world = World::new();
+    let script = "let made = create_task(#{ title: \"First\" }); email(task.owner, \"s\", \"t\");
+        sleep(days(1));
+        made.tag(\"late\"); let other = create_task(#{ title: \"Second\" });
+        sleep(days(1));
+        made.comment(`${made.title} ${made.tags} ${other.title}`);";
+    let first = world.run(script);
+    let names: Vec<_> = first.actions.iter().map(Action::name).collect();
+    assert_eq!(names, ["create_task", "email"]);
+    let walk = world.walk(script);
+    let names: Vec<_> = walk.actions.iter().map(Action::name).collect();
+    assert_eq!(
+        names,
+        [
+            "create_task",
+            "email",
+            "task.tag",
+            "create_task",
+            "task.comment"
+        ]
+    );
+    assert_eq!(comments(&walk.actions[4..]), ["First [\"late\"] Second"]);
+    let made = walk.actions[0].task_id();
+    assert_eq!(walk.actions[2].task_id(), made);
+    assert_eq!(walk.actions[4].task_id(), made);
+    assert_ne!(walk.actions[3].task_id(), made);
+    let entries: Vec<_> = walk
+        .segments
+        .iter()
+        .map(|segment| {
+            segment
+                .entries
+                .iter()
+                .map(|entry| entry.call.as_str())
+                .collect()
+        })
+        .collect::<Vec<Vec<_>>>();
+    assert_eq!(
+        entries,
+        [
+            vec!["create_task", "email", "sleep"],
+            vec!["task.tag", "create_task", "sleep"],
+            vec!["task.comment"]
+        ]
+    );
+    let sleep = &walk.segments[0].entries[2];
+    assert_eq!((sleep.line, sleep.column), (Some(2), Some(9)));
+    assert_eq!(sleep.digest.len(), 16);
+}
+
+#[test]
+fn a_wait_says_what_it_waits_for() {
+    let world = World::new();
+    let now = world.inputs.now;
+    let waits = |script: &str| {
+        let walk = world.walk(script);
+        assert_eq!(walk.error, None, "{script}");
+        walk.waits
+    };
+    let until = |text: &str| Wait::Until { at: at(text) };
+    assert_eq!(
+        waits(
+            "sleep(hours(1)); sleep_until(timestamp(\"2027-01-01T00:00:00Z\")); sleep_until(task.due_at); sleep(-days(1));"
+        ),
+        [
+            until("2026-12-04T09:00:00Z"),
+            until("2027-01-01T00:00:00Z"),
+            until("2026-12-01T09:00:00Z"),
+            until("2026-12-31T00:00:00Z"),
+        ]
+    );
+    assert_eq!(
+        waits("wait_for(\"ci.*\", days(2));"),
+        [Wait::Event {
+            pattern: "ci.*".parse().unwrap(),
+            until: at("2026-12-06T08:00:00Z"),
+        }]
+    );
+    for user in ["task.owner", "\"bob@example.com\"", "task.assignee_id"] {
+        assert_eq!(
+            waits(&format!("approve({user}, \" Really? \", hours(1));")),
+            [Wait::Approval {
+                user: world.bob.id,
+                question: "Really?".to_owned(),
+                until: at("2026-12-04T09:00:00Z"),
+            }]
+        );
+    }
+    let asked = |script: &str| match &waits(script)[..] {
+        [Wait::Http { request, until }] => (
+            serde_json::to_value(request).unwrap(),
+            until.since(now).as_secs(),
+        ),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        asked("http(#{ url: \"https://example.com/a\" });"),
+        (
+            json!({ "method": "GET", "url": "https://example.com/a" }),
+            3_600
+        )
+    );
+    assert_eq!(
+        asked(
+            "http(#{ url: \"https://example.com\", body: #{ by: task.priority }, headers: #{ Authorization: \"Bearer x\" }, timeout: days(7) });"
+        ),
+        (
+            json!({
+                "method": "POST", "url": "https://example.com/", "body": "{\"by\":\"high\"}",
+                "headers": { "authorization": "Bearer x", "content-type": "application/json" },
+            }),
+            7 * 86_400
+        )
+    );
+    let (text, _) = asked(
+        "http(#{ method: \"put\", url: \"http://example.com\", body: \"x\", headers: #{ \"Content-Type\": \"text/csv\" } });",
+    );
+    assert_eq!(text["method"], "PUT");
+    assert_eq!(text["headers"], json!({ "content-type": "text/csv" }));
+    let (text, _) =
+        asked("http(#{ url: \"http://example.com\", body: \"x\", timeout: (), method: () });");
+    assert_eq!(text["headers"]["content-type"], "text/plain; charset=utf-8");
+}
+
+#[test]
+fn a_wait_returns_how_it_ended() {
+    let world = World::new();
+    let value = |call: &str, woken: Value| -> Value {
+        let script = format!("let x = {call}; webhook(\"w\", #{{ x: x }});");
+        let walk = world.walk_with(&script, |_, _| woken.clone());
+        assert_eq!(walk.error, None, "{call}");
+        match walk.actions.into_iter().next() {
+            Some(Action::Webhook { payload, .. }) => payload["x"].clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let approve = "approve(task.owner, \"Well?\", days(1))";
+    assert_eq!(value(approve, json!({ "approved": true, "by": "x" })), true);
+    assert_eq!(value(approve, json!({ "approved": false })), false);
+    assert_eq!(value(approve, Value::Null), Value::Null);
+    assert_eq!(value("sleep(days(1))", Value::Null), Value::Null);
+    assert_eq!(
+        value("wait_for(\"a.b\", days(1))", Value::Null),
+        Value::Null
+    );
+    let http = "http(#{ url: \"https://example.com\" })";
+    let answer = json!({ "status": 200, "headers": { "a": "b" }, "body": "[1]", "json": [1.5] });
+    assert_eq!(value(http, answer.clone()), answer);
+    assert_eq!(
+        value(http, Value::Null),
+        json!({ "status": 0, "headers": {}, "body": "", "json": null, "error": "there was no answer" })
+    );
+}
+
+#[test]
+fn an_event_that_was_waited_for_is_read_like_the_first() {
+    let world = World::new();
+    let script = "let a = wait_for(\"ci.failed\", days(1)); let b = wait_for(\"task.*\", days(1));
+        log(`${event.type} ${a.type} ${b.type} ${a.actor.name} ${event.actor.name}`);
+        log(a.data.branch); log(b.data.changes); log(a.time < b.time);
+        webhook(\"w\", [a, b, event]);";
+    let walk = world.walk_with(script, |wait, world| {
+        let mut event: Value = ended(wait, world);
+        if event["type"] == "ci.failed" {
+            event["data"] = json!({ "branch": "main" });
+            event["time"] = json!("2026-12-04T08:00:30Z");
+        } else {
+            event["time"] = json!("2026-12-04T08:01:00Z");
+        }
+        event
+    });
+    assert_eq!(walk.error, None);
+    assert_eq!(
+        walk.log,
+        [
+            "task.updated ci.failed task.completed Bob Ann",
+            "main",
+            "[\"status\", \"title\"]",
+            "true"
+        ]
+    );
+    let Some(Action::Webhook { payload, .. }) = walk.actions.first() else {
+        panic!("{:?}", walk.actions);
+    };
+    let kinds: Vec<_> = payload
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|of| &of["type"])
+        .collect();
+    assert_eq!(kinds, ["ci.failed", "task.completed", "task.updated"]);
+}
+
+#[test]
+fn a_wait_that_is_wrong_says_what_is() {
+    let world = World::new().with_task(|task| task.assignee_id = None);
+    for (script, says) in [
+        (
+            "sleep(5)",
+            "sleep: `duration` must be a duration, such as hours(4), not a number",
+        ),
+        ("sleep(\"1h\")", "such as hours(4), not a text"),
+        ("sleep(task.due_at)", "such as hours(4), not a time"),
+        ("sleep(business_days(1))", "not a number of business days"),
+        (
+            "sleep(days(367))",
+            "sleep: a run may wait for 366 days at most",
+        ),
+        (
+            "sleep_until(days(1))",
+            "sleep_until: `time` must be a time, such as task.due_at, not a duration",
+        ),
+        ("sleep_until(())", "not an absent value"),
+        (
+            "sleep_until(now() + days(367))",
+            "sleep_until: a run may wait for 366 days at most",
+        ),
+        (
+            "wait_for(5, days(1))",
+            "wait_for: `pattern` must be a text, not a number",
+        ),
+        (
+            "wait_for(\"task\", days(1))",
+            "wait_for(\"task\"): expected two to eight segments",
+        ),
+        (
+            "wait_for(\"task.exploded\", days(1))",
+            "no event of the system is named task.exploded",
+        ),
+        (
+            "wait_for(\"rule.due\", days(1))",
+            "no event of the system is named rule.due",
+        ),
+        (
+            "wait_for(\"task.*\", 5)",
+            "wait_for: `timeout` must be a duration, such as hours(4), not a number",
+        ),
+        (
+            "wait_for(\"task.*\", days(367))",
+            "wait_for: a run may wait for 366 days at most",
+        ),
+        (
+            "approve(task.assignee, \"x\", days(1))",
+            "approve: `user` is absent",
+        ),
+        (
+            "approve(\"eve@elsewhere.org\", \"x\", days(1))",
+            "approve: no member of the workspace is `eve@elsewhere.org`",
+        ),
+        (
+            "approve(5, \"x\", days(1))",
+            "approve: expected a user, not a number",
+        ),
+        ("approve(task.owner, \"\", days(1))", "approve: `question`"),
+        (
+            "approve(task.owner, [], days(1))",
+            "approve: `question` must be a text, not a list",
+        ),
+        (
+            "let q = \"\"; q.pad(1001, 'x'); approve(task.owner, q, days(1))",
+            "approve: `question`",
+        ),
+        (
+            "approve(task.owner, \"x\", 5)",
+            "approve: `timeout` must be a duration",
+        ),
+        (
+            "approve(task.owner, \"x\", days(0))",
+            "approve: `timeout` must be more than nothing",
+        ),
+        ("http(#{})", "http: `url` is missing"),
+        (
+            "http(#{ url: 5 })",
+            "http: `url` must be a text, not a number",
+        ),
+        ("http(#{ url: \"example.com\" })", "http: `url`: not a URL"),
+        (
+            "http(#{ url: \"ftp://example.com\" })",
+            "http: `url`: has the scheme \"ftp\"",
+        ),
+        (
+            "http(#{ url: \"https://a:b@example.com\" })",
+            "http: `url`: holds a user name",
+        ),
+        (
+            "http(#{ ulr: \"https://example.com\" })",
+            "http: there is no `ulr`; did you mean `url`?",
+        ),
+        (
+            "http(#{ url: \"https://example.com\", retries: 5 })",
+            "http: there is no `retries`; it takes method, url",
+        ),
+        (
+            "http(#{ url: \"https://example.com\", method: \"POTS\" })",
+            "http: `method`: there is no POTS; did you mean `POST`?",
+        ),
+        (
+            "http(#{ url: \"https://example.com\", method: 5 })",
+            "http: `method` must be a text",
+        ),
+        (
+            "http(#{ url: \"https://example.com\", method: \"GET\", body: 1 })",
+            "http: a GET carries no `body`",
+        ),
+        (
+            "http(#{ url: \"https://example.com\", headers: 5 })",
+            "http: `headers` must be a map of texts, not a number",
+        ),
+        (
+            "http(#{ url: \"https://example.com\", headers: #{ a: 5 } })",
+            "http: `headers.a` must be a text, not a number",
+        ),
+        (
+            "http(#{ url: \"https://example.com\", headers: #{ host: \"x\" } })",
+            "http: `headers/host` is set by SmartTasks",
+        ),
+        (
+            "http(#{ url: \"https://example.com\", headers: #{ \"content-type\": \"a\\r\\nb\" } })",
+            "is not a type such as",
+        ),
+        (
+            "http(#{ url: \"https://example.com\", headers: #{ a: \"a\\r\\nb\" } })",
+            "holds a character that a header cannot carry",
+        ),
+        (
+            "http(#{ url: \"https://example.com\", body: || 1 })",
+            "cannot be written as JSON",
+        ),
+        (
+            "http(#{ url: \"https://example.com\", timeout: days(8) })",
+            "http: a run may wait for 7 days at most",
+        ),
+        (
+            "http(#{ url: \"https://example.com\", timeout: 30 })",
+            "http: `timeout` must be a duration",
+        ),
+        (
+            "http(#{ url: \"https://example.com\", timeout: hours(-1) })",
+            "http: `timeout` must be more than nothing",
+        ),
+        (
+            "let f = \"sl\" + \"eep\"; Fn(f).call(days(1))",
+            "sleep: a function that waits must be called by its name",
+        ),
+    ] {
+        let error = world.error(script);
+        assert!(error.message.contains(says), "{script}: {}", error.message);
+        assert_eq!(error.line, Some(1), "{script}");
+    }
+}
+
+#[test]
+fn only_a_script_that_may_wait_is_recorded() {
+    let world = World::new();
+    let suspends = |script: &str| world.language.compile(script).unwrap().suspends();
+    for script in [
+        "sleep(days(1));",
+        "days(1).sleep();",
+        "fn f() { [1].map(|n| http(#{ url: \"x\" })) }",
+        "let f = Fn(\"approve\");",
+        "if task.is_open { } else { let x = [wait_for(\"a.b\", days(1))]; }",
+        "switch 1 { 1 => sleep_until(now()), _ => () }",
+    ] {
+        assert!(suspends(script), "{script}");
+    }
+    assert!(!suspends(
+        "let sleep = 1; task.comment(\"do not sleep\"); email(task.owner, \"s\", \"t\");"
+    ));
+    let outcome = world.run("task.comment(\"x\"); count(#{});");
+    assert_eq!((outcome.segment, outcome.actions.len()), (None, 1));
+    // One that may wait and does not is kept no journal of either.
+    let outcome = world.run("if !task.is_open { sleep(days(1)); } task.comment(\"x\");");
+    assert_eq!((outcome.segment, outcome.actions.len()), (None, 1));
+}
+
+#[test]
+fn the_analysis_knows_where_a_script_waits() {
+    let world = World::new();
+    let analysis = world.language.analyse(
+        "fn later() { sleep(days(1)); } if task.is_open { later(); http(#{ url: \"https://example.com\" }); }",
+        &[],
+    );
+    assert_eq!(analysis.diagnostics, []);
+    assert!(analysis.suspends);
+    assert_eq!(analysis.waits, ["http", "sleep"]);
+    assert_eq!(analysis.actions, [""; 0]);
+    let never = world
+        .language
+        .analyse("fn f() { sleep(days(1)) } task.tag(\"x\");", &[]);
+    assert!(!never.suspends);
+    assert_eq!(never.diagnostics[0].code, "unreachable_action");
+}
