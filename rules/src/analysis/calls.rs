@@ -264,7 +264,7 @@ impl Flow<'_> {
         if let Some(wait) = waiting::CALLS.iter().find(|wait| **wait == call.name) {
             self.deeds.acts(wait, call.at, self.is_dead());
             // Much may happen meanwhile.
-            self.facts.doubt();
+            self.facts.forget_task();
         }
         if matches!(call.name, "assign" | "update") {
             self.facts.doubt();

@@ -43,8 +43,8 @@ fn approve(
             question,
             until: e.inputs.now + timeout,
         };
-        let woken = e.wait("approve", wait, &asked, context.call_position())?;
-        Ok(match woken.get("approved") {
+        e.wait("approve", wait, &asked, context.call_position())?;
+        Ok(match e.woken().get("approved") {
             Some(Value::Bool(approved)) => Dynamic::from(*approved),
             _ => Dynamic::UNIT,
         })

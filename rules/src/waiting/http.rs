@@ -55,10 +55,11 @@ fn http(context: NativeCallContext, asked: Map) -> Host<Dynamic> {
             None => e.inputs.now + most.min(USUAL_TIMEOUT),
         };
         let wait = Wait::Http { request, until };
-        match e.wait("http", wait, &asked, context.call_position())? {
-            Value::Object(answer) => Ok(map_from_json(&answer)),
-            _ => Ok(unanswered()),
-        }
+        e.wait("http", wait, &asked, context.call_position())?;
+        Ok(match e.woken() {
+            Value::Object(answer) => map_from_json(answer),
+            _ => unanswered(),
+        })
     })
 }
 

@@ -166,9 +166,7 @@ fn condition<'a>(
 fn parent(evaluation: &Evaluation, value: &Dynamic) -> Result<TaskId, String> {
     if let Some(task) = value.read_lock::<TaskHandle>() {
         let task = evaluation.task(*task);
-        return task
-            .map(|task| task.id)
-            .map_err(|error| error.to_string());
+        return task.map(|task| task.id).map_err(|error| error.to_string());
     }
     match value.as_immutable_string_ref() {
         Ok(id) => id

@@ -207,7 +207,7 @@ fn a_segment_keeps_what_was_looked_at_and_no_more() {
             (false, 0, true, 5)
         ]
     );
-    assert_eq!(walk.segments[1].users, [world.bob.clone()]);
+    assert_eq!(walk.segments[1].users, std::slice::from_ref(&world.bob));
     assert_eq!(walk.segments[1].now, at("2026-12-05T08:00:00Z"));
 }
 

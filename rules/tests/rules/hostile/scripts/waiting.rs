@@ -18,7 +18,7 @@ pub fn waiting() -> Vec<Script> {
             "a journal grown by what the rule keeps",
             "failed limit_journal",
             own(
-                "let x = \"x\"; while x.len < 40000 { x += x; } state.set(\"x\", x); loop { state.get(\"x\"); sleep(seconds(0)); }",
+                "let x = \"x\"; while x.len < 20000 { x += x; } state.set(\"x\", x); loop { state.get(\"x\"); sleep(seconds(0)); }",
             ),
         ),
         (
@@ -66,7 +66,7 @@ pub fn waiting() -> Vec<Script> {
             "a request as large as it gets",
             "failed runtime_error",
             own(
-                "let x = \"x\"; while x.len < 60000 { x += x; } let a = []; a.pad(20, x); http(#{ url: \"https://a.example\", body: a });",
+                "let x = \"\\x01\"; while x.len < 60000 { x += x; } http(#{ url: \"https://a.example\", body: [x] });",
             ),
         ),
         (
