@@ -169,6 +169,15 @@ fn what_compares_cannot_wait_and_says_so() {
 }
 
 #[test]
+fn a_wait_may_be_called_by_a_function_that_names_it() {
+    let world = World::new();
+    let walk =
+        world.walk("let f = Fn(\"sleep\"); f.call(days(1)); days(1).sleep(); task.comment(\"x\");");
+    assert_eq!((walk.error, walk.waits.len()), (None, 2));
+    assert_eq!(comments(&walk.actions), ["x"]);
+}
+
+#[test]
 fn nothing_catches_a_wait() {
     let world = World::new();
     let script = "try { sleep(days(1)); } catch { task.comment(\"caught\"); }
