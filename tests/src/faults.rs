@@ -23,7 +23,7 @@ const ANSWERED: Duration = Duration::from_secs(5);
 /// What stood still goes on within seconds of the return of what had failed, and each trial prints in
 /// how many; the rest is for a machine on which several tests start servers, and others build, at
 /// the same time.
-const RECOVERED: Duration = Duration::from_secs(60);
+const RECOVERED: Duration = Duration::from_secs(45);
 /// After this long a test no longer believes that what it waits for will come.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
