@@ -29,6 +29,11 @@ impl Program {
         self.uses_state
     }
 
+    /// Whether the script may wait.
+    pub fn suspends(&self) -> bool {
+        false
+    }
+
     /// The limits under which it runs.
     pub fn limits(&self) -> &Limits {
         &self.language.limits

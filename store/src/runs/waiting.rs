@@ -11,9 +11,9 @@ use crate::{Db, Error, Result, Tx, waits};
 use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use smarttasks_model::{
-    Event, NotificationId, RuleId, RunId, RunStatus, TaskId, TimeZone, Timestamp, UserId, Wake, WorkspaceId,
+    Event, NotificationId, RuleId, RunId, RunStatus, TaskId, TimeZone, Timestamp, UserId, Wake,
+    WorkspaceId,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -146,9 +146,8 @@ pub async fn hold(
             .into_tuple()
             .all(tx.conn())
             .await?;
-        let at_wait = |(id, number): &(RunId, i32)| {
-            waits.get(id).is_some_and(|of| count_of(*of) == *number)
-        };
+        let at_wait =
+            |(id, number): &(RunId, i32)| waits.get(id).is_some_and(|of| count_of(*of) == *number);
         let rows = rows.into_iter().map(|(id, number)| (RunId(id), number));
         held.extend(rows.filter(at_wait).map(|(id, _)| id));
     }
@@ -193,10 +192,7 @@ pub async fn advance(tx: &mut Tx, run: &Run, wake: Option<&Wake>) -> Result<()> 
             runs::Column::Waiting,
             Expr::value(run.waiting.as_ref().map(json).transpose()?),
         )
-        .col_expr(
-            runs::Column::Wake,
-            Expr::value(wake.map(json).transpose()?),
-        );
+        .col_expr(runs::Column::Wake, Expr::value(wake.map(json).transpose()?));
     if run.finished_at.is_some() {
         update = update.col_expr(runs::Column::Exclusive, Expr::value(None::<String>));
     }
@@ -269,15 +265,6 @@ pub async fn unfinished(
 /// Reads what a paused or failed run was to go on with.
 pub(super) fn wake_of(row: &runs::Model) -> Result<Option<Wake>> {
     row.wake
-        .as_deref()
-        .map(serde_json::from_str)
-        .transpose()
-        .map_err(|error| Error::Unreadable("run", error.to_string()))
-}
-
-/// The JSON of what a run waits for.
-pub(super) fn waiting_of(row: &runs::Model) -> Result<Option<Value>> {
-    row.waiting
         .as_deref()
         .map(serde_json::from_str)
         .transpose()
