@@ -7,9 +7,7 @@ use crate::{quarantine, suspend};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use smarttasks_bus::Batch;
-use smarttasks_model::{
-    ChangeId, CommentId, Event, EventData, EventId, Message, RuleId, RunId, RunStatus,
-};
+use smarttasks_model::{CommentId, Event, EventData, EventId, Message, RuleId, RunId, RunStatus};
 use smarttasks_rules::Action;
 use smarttasks_store::runs::{self, Ended, Run, RunError};
 use smarttasks_store::{Cause, Db, Error, Result, Tx, comments, state, tasks, waits};
@@ -83,7 +81,7 @@ pub(crate) async fn perform_all(
         open.record(tx, planned, &run).await?;
         ended.push(Ended {
             run,
-            begun: planned.wake.is_none(),
+            begun: planned.waits_before() == 0,
             depth: planned.event.depth,
         });
     }

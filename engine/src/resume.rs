@@ -7,7 +7,6 @@
 
 use crate::evaluate::{Done, Job, Terms};
 use crate::plan::CHANGES;
-use crate::rule_set::LoadedRule;
 use crate::run::{Past, PlannedRun, Started};
 use crate::{Engine, PATIENCE, apply, quarantine};
 use serde_json::{Value, json};

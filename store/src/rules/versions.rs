@@ -173,6 +173,15 @@ pub async fn pinned(
     Ok(found)
 }
 
+/// Removes every version of a rule.
+pub(crate) async fn forget(tx: &mut Tx, id: RuleId) -> Result<()> {
+    rule_versions::Entity::delete_many()
+        .filter(rule_versions::Column::RuleId.eq(id.0))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(())
+}
+
 impl TryFrom<rule_versions::Model> for Version {
     type Error = Error;
     fn try_from(row: rule_versions::Model) -> Result<Self> {
