@@ -69,6 +69,9 @@ pub enum Conflict {
     /// A delivery that is not to be sent is not tried again.
     #[error("the delivery is suppressed")]
     Suppressed,
+    /// The run that made the request has its answer, and another would be nobody's.
+    #[error("the request has ended")]
+    RequestEnded,
     /// A row with the same key exists.
     #[error("it exists already")]
     Exists,

@@ -37,12 +37,7 @@ pub enum Queue {
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 4] = [
-        Self::Events,
-        Self::Notifications,
-        Self::Sweeps,
-        Self::Runs,
-    ];
+    pub const ALL: [Self; 4] = [Self::Events, Self::Notifications, Self::Sweeps, Self::Runs];
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
@@ -252,7 +247,7 @@ fn routing_key(message: &Message) -> &str {
         }
         Message::Event(event) => event.kind.as_str(),
         Message::Notification(notification) => match notification.content {
-            Content::Email { .. } => "email",
+            Content::Email { .. } | Content::Approval { .. } => "email",
             Content::Webhook { .. } => "webhook",
             Content::Http { .. } => "http",
         },
