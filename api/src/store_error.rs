@@ -42,6 +42,10 @@ impl From<Error> for ApiError {
                 Code::Conflict,
                 "The run did not end in going on after a wait; try it again from the `start`.",
             ),
+            Error::Conflict(Conflict::RequestEnded) => Self::new(
+                Code::Conflict,
+                "The run that made the request has gone on with what came of it, and another answer would be nobody's; retry the run instead.",
+            ),
             Error::Conflict(Conflict::Exists) | Error::Overtaken => Self::new(
                 Code::Conflict,
                 "Somebody else did the same at the same time.",

@@ -78,6 +78,9 @@ pub enum Conflict {
     /// What the run was to go on with is not known.
     #[error("the run did not fail in going on")]
     NoSegment,
+    /// The run that made the request has its answer, and another would be nobody's.
+    #[error("the request has ended")]
+    RequestEnded,
     /// A row with the same key exists.
     #[error("it exists already")]
     Exists,

@@ -17,6 +17,7 @@ mod tx;
 mod vault;
 
 pub mod activity;
+pub mod approvals;
 pub mod comments;
 pub mod deliveries;
 pub mod endpoints;

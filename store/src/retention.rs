@@ -1,7 +1,7 @@
 //! Removes rows past their retention, a bounded number at a time.
 
 use crate::entity::{
-    attempts, dead_letters, deliveries, evaluations, events, idempotency_keys,
+    approvals, attempts, dead_letters, deliveries, evaluations, events, idempotency_keys,
     matches as match_rows, rule_state, rule_stats, rule_versions, rules, run_segments, runs,
     sessions, sweep_ranges,
 };
@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub struct Retention {
     /// Events, dead letters, and marks of evaluations whose message never came again.
     pub events: Duration,
-    /// Runs that have ended.
+    /// Runs that have ended, with what they have asked people.
     pub runs: Duration,
     /// Deliveries that have ended, with their attempts.
     pub deliveries: Duration,
@@ -82,6 +82,10 @@ async fn sweep_runs(tx: &mut Tx, before: Timestamp) -> Result<u64> {
         .await?;
     run_segments::Entity::delete_many()
         .filter(run_segments::Column::RunId.is_in(ids.clone()))
+        .exec(tx.write_conn())
+        .await?;
+    approvals::Entity::delete_many()
+        .filter(approvals::Column::RunId.is_in(ids.clone()))
         .exec(tx.write_conn())
         .await?;
     let gone = runs::Entity::delete_many()
