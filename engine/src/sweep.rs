@@ -12,7 +12,6 @@
 mod page;
 
 use crate::evaluate::{Done, Job, Terms};
-use crate::matching::{Change, change};
 use crate::plan::{CHANGES, PlannedRun, Started};
 use crate::rule_set::{LoadedRule, RuleSet};
 use crate::{Engine, PATIENCE, quarantine};
@@ -22,7 +21,7 @@ use smarttasks_model::{
     ChangeId, Event, EventData, EventId, EventType, Message, RuleId, Snapshot, SweepPurpose,
     SweepRange, Task, TaskId, Timestamp, derive_id,
 };
-use smarttasks_store::matches::{self, Match, Pair};
+use smarttasks_store::matches::{self, Change, Match, Pair, decide};
 use smarttasks_store::{Db, Due, Error, Queue, Result, Timer, sweeps};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -391,7 +390,7 @@ impl Page {
 
     fn change(&self, before: Option<&Match>, rule: RuleId, matches: bool) -> Change {
         let policy = self.rules.get(&rule).map(|rule| rule.policy);
-        change(
+        decide(
             before,
             matches,
             self.range.scheduled_at,

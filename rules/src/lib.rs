@@ -23,6 +23,7 @@ mod query;
 mod rule_file;
 mod rule_test;
 mod spec;
+mod trace;
 mod words;
 mod world;
 
@@ -45,4 +46,5 @@ pub use rule_file::{
 };
 pub use rule_test::{RuleTestError, RuleTests, TestResult};
 pub use spec::check_rule;
+pub use trace::{Guard, GuardPart, Operand, Traced, Tracer};
 pub use words::{Parameter, Word, WordKind, reference};

@@ -29,3 +29,13 @@ pub enum Answer {
     /// To [`Query::Count`].
     Count(u64),
 }
+
+impl Answer {
+    /// About the bytes that it holds in memory.
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Self::Tasks(tasks) => tasks.iter().map(|task| task.held_bytes()).sum(),
+            Self::Count(_) => size_of::<Self>(),
+        }
+    }
+}

@@ -37,12 +37,7 @@ pub enum Queue {
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 4] = [
-        Self::Events,
-        Self::Notifications,
-        Self::Sweeps,
-        Self::Runs,
-    ];
+    pub const ALL: [Self; 4] = [Self::Events, Self::Notifications, Self::Sweeps, Self::Runs];
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
