@@ -1,8 +1,9 @@
 //! Writes what was planned: runs, changes, events and notifications, in one transaction with the
 //! receipts of the messages that led to them.
 
-use crate::plan::{Plan, PlannedRun, Step};
-use crate::quarantine;
+use crate::plan::Plan;
+use crate::run::{PlannedRun, Step, change};
+use crate::{quarantine, suspend};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use smarttasks_bus::Batch;
@@ -11,7 +12,7 @@ use smarttasks_model::{
 };
 use smarttasks_rules::Action;
 use smarttasks_store::runs::{self, Ended, Run, RunError};
-use smarttasks_store::{Cause, Db, Error, Result, Tx, comments, state, tasks};
+use smarttasks_store::{Cause, Db, Error, Result, Tx, comments, state, tasks, waits};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -34,28 +35,37 @@ async fn write(tx: &mut Tx, plan: &Plan, batch: &Batch) -> Result<()> {
     for put_off in &plan.put_off {
         tx.schedule(put_off.timer());
     }
+    let events: Vec<&Event> = plan.events.iter().map(|event| &**event).collect();
+    waits::wake(tx, &events).await?;
     perform_all(tx, &plan.runs, &plan.versions).await?;
     Ok(())
 }
 
-/// Does what these runs ask for, and records them; those that exist already are left as they are.
-/// Those that succeeded, now or before.
+/// Does what these runs ask for, and records them; those that exist already, or have gone on
+/// already, are left as they are. Those that matched, now or before.
 pub(crate) async fn perform_all(
     tx: &mut Tx,
     runs: &[PlannedRun],
     versions: &HashMap<RuleId, i64>,
 ) -> Result<HashSet<RunId>> {
-    let existing = runs::existing(tx, runs.iter().map(|planned| planned.run.id)).await?;
+    let existing = runs::existing(tx, begun(runs).map(|planned| planned.run.id)).await?;
+    let mut open = suspend::Open::load(tx, runs).await?;
     let mut ended = Vec::new();
     let mut kept: BTreeMap<RuleId, &PlannedRun> = BTreeMap::new();
-    let mut succeeded = HashSet::new();
+    let mut matched = HashSet::new();
     for planned in runs {
         if existing.contains(&planned.run.id) {
-            succeeded.insert(planned.run.id);
+            matched.insert(planned.run.id);
             continue;
         }
         if !planned.recorded {
             kept.insert(planned.run.rule_id, planned);
+            continue;
+        }
+        if !open.admits(tx, planned).await? {
+            if planned.state.is_some() && followed(planned, runs) {
+                return Err(Error::Overtaken);
+            }
             continue;
         }
         let run = perform(tx, planned).await?;
@@ -64,19 +74,27 @@ pub(crate) async fn perform_all(
             return Err(Error::Overtaken);
         }
         told(&run);
-        if run.status != RunStatus::Failed {
-            succeeded.insert(run.id);
+        if matches!(run.status, RunStatus::Succeeded | RunStatus::Suspended) {
+            matched.insert(run.id);
             if planned.state.is_some() {
                 kept.insert(run.rule_id, planned);
             }
         }
-        runs::record(tx, &run)?;
-        let depth = planned.event.depth;
-        ended.push(Ended { run, depth });
+        open.record(tx, planned, &run).await?;
+        ended.push(Ended {
+            run,
+            begun: planned.wake.is_none(),
+            depth: planned.event.depth,
+        });
     }
     keep(tx, kept, versions).await?;
     runs::count(tx, &ended).await?;
-    Ok(succeeded)
+    Ok(matched)
+}
+
+/// Those that begin.
+fn begun(runs: &[PlannedRun]) -> impl Iterator<Item = &PlannedRun> {
+    runs.iter().filter(|planned| planned.wake.is_none())
 }
 
 /// Whether a later run is of the same rule.
@@ -109,7 +127,11 @@ fn told(run: &Run) {
         trace.id = run.traceparent.map(|parent| parent.trace_id()),
         error = run.error.as_ref().map(|error| error.message.as_str()),
         "rule {}",
-        if run.error.is_some() { "failed" } else { "matched" }
+        match run.status {
+            RunStatus::Suspended => "waits",
+            RunStatus::Succeeded => "matched",
+            _ => "failed",
+        }
     );
 }
 
@@ -127,14 +149,18 @@ async fn perform(tx: &mut Tx, planned: &PlannedRun) -> Result<Run> {
     match done {
         Err(Error::Invalid(wrong)) => {
             let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
-            Ok(failed(&planned.run, told.join("; ")))
+            Ok(failed(planned, told.join("; ")))
         }
-        Err(Error::Conflict(conflict)) => Ok(failed(&planned.run, conflict.to_string())),
+        Err(Error::Conflict(conflict)) => Ok(failed(planned, conflict.to_string())),
         done => done,
     }
 }
 
-fn failed(run: &Run, message: String) -> Run {
+/// What the segments before have done stays done.
+fn failed(planned: &PlannedRun, message: String) -> Run {
+    let mut run = planned.run.clone();
+    run.actions.truncate(planned.records_before());
+    run.waits = planned.waits_before();
     Run {
         status: RunStatus::Failed,
         error: Some(RunError {
@@ -142,8 +168,10 @@ fn failed(run: &Run, message: String) -> Run {
             line: None,
             column: None,
         }),
-        actions: Vec::new(),
-        ..run.clone()
+        finished_at: Some(planned.now),
+        resumes_at: None,
+        waiting: None,
+        ..run
     }
 }
 
@@ -157,12 +185,13 @@ async fn take_steps(tx: &mut Tx, planned: &PlannedRun) -> Result<Run> {
                 tx.publish(Message::Notification(notification.clone()))?;
             }
             Step::Do(action) => {
-                let done = act(tx, planned, number, action, &cause).await;
+                let of_run = planned.actions_before + number;
+                let done = act(tx, planned, of_run, action, &cause).await;
                 if let Err(Error::NotFound(_)) = &done {
                     // The task was deleted meanwhile; what else the run asks for stands.
                     if let Some(detail) = run
                         .actions
-                        .get_mut(number)
+                        .get_mut(planned.records_before() + number)
                         .and_then(|record| record.detail.as_object_mut())
                     {
                         detail.insert("suppressed".to_owned(), json!("the task is gone"));
@@ -179,7 +208,7 @@ async fn take_steps(tx: &mut Tx, planned: &PlannedRun) -> Result<Run> {
 fn cause_of(planned: &PlannedRun) -> Cause {
     let run = &planned.run;
     Cause {
-        change: ChangeId::derived(planned.event.time, &[run.id.as_bytes(), b"change"]),
+        change: change(&planned.event, run.id, planned.waits_before()),
         actor: None,
         rule_id: Some(run.rule_id),
         depth: planned.event.depth.saturating_add(1),
@@ -195,7 +224,7 @@ fn act<'a>(
     cause: &'a Cause,
 ) -> BoxFuture<'a, Result<()>> {
     let workspace = planned.run.workspace_id;
-    let now = planned.run.started_at;
+    let now = planned.now;
     let run = planned.run.id;
     let number = number.to_be_bytes();
     Box::pin(async move {

@@ -7,7 +7,7 @@
 use quick_cache::sync::Cache;
 use smarttasks_bus::HandlerError;
 use smarttasks_model::{
-    EventPattern, EventType, ForEach, RuleId, Trigger, User, UserId, WorkspaceId,
+    EventPattern, EventType, ForEach, Overlap, RuleId, Trigger, User, UserId, WorkspaceId,
 };
 use smarttasks_rules::{Diagnostic, Pool, Program, RuleFacts, WorkspaceFacts};
 use smarttasks_store::endpoints::{self, Endpoint};
@@ -33,6 +33,7 @@ pub(crate) struct LoadedRule {
     pub(crate) policy: Policy,
     /// Whether it has sweeps.
     pub(crate) sweeps: bool,
+    overlap: Overlap,
 }
 
 /// What listens to the events of one workspace.
@@ -47,6 +48,15 @@ pub(crate) struct RuleSet {
 }
 
 impl LoadedRule {
+    /// What it does while another run of the same rule and task is suspended; one that never waits
+    /// begins in any case.
+    pub(crate) fn overlap(&self) -> Overlap {
+        match &self.program {
+            Ok(program) if program.suspends() => self.overlap,
+            _ => Overlap::Parallel,
+        }
+    }
+
     /// Whether it has a trigger for events of this type.
     pub(crate) fn listens(&self, kind: &EventType) -> bool {
         self.patterns.iter().any(|of| of.matches(kind))
@@ -216,6 +226,7 @@ fn loaded(rule: Rule, program: Result<Arc<Program>, Vec<Diagnostic>>) -> LoadedR
             hold: rule.spec.hold,
         },
         sweeps: rule.spec.triggers.iter().any(sweeps),
+        overlap: rule.spec.overlap,
         patterns: patterns.collect(),
         program: program.map_err(|diagnostics| refused(&diagnostics)),
         facts: Arc::new(RuleFacts {

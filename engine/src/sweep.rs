@@ -11,9 +11,10 @@
 
 mod page;
 
-use crate::evaluate::{Done, Job, Terms};
-use crate::plan::{CHANGES, PlannedRun, Started};
+use crate::evaluate::{Done, Job, Terms, acts};
+use crate::plan::CHANGES;
 use crate::rule_set::{LoadedRule, RuleSet};
+use crate::run::{PlannedRun, Started};
 use crate::{Engine, PATIENCE, quarantine};
 use serde_json::{Map, json};
 use smarttasks_bus::{Batch, Handler, HandlerError};
@@ -367,7 +368,7 @@ impl Page {
                     if self.range.purpose == SweepPurpose::Note {
                         outcome.state = None;
                     }
-                    let (failed, acts) = (outcome.error.is_some(), !outcome.actions.is_empty());
+                    let (failed, acts) = (outcome.error.is_some(), acts(&outcome));
                     let planned = run.planned(*outcome, max_depth);
                     if failed {
                         self.seen.push(Seen::Run(planned));

@@ -1,6 +1,7 @@
 //! Rules, their versions and the timers that their triggers ask for.
 
 mod disable;
+mod letter;
 mod schedule;
 mod versions;
 
@@ -8,6 +9,8 @@ pub use disable::{Disabling, disable};
 pub use schedule::reschedule;
 pub use versions::{Version, version, versions};
 
+pub use versions::pinned;
+pub(crate) use letter::Letter;
 pub(crate) use schedule::due_offsets;
 
 use crate::db::{at, chunks};

@@ -15,7 +15,7 @@ use sea_orm::{
     QueryFilter, Set, TransactionTrait,
 };
 use smarttasks_model::{
-    Actor, ChangeId, DeliveryId, Event, Message, RuleId, TaskId, Timestamp, TraceParent, UserId,
+    Actor, ChangeId, DeliveryId, Event, Message, RuleId, RunId, TaskId, Timestamp, TraceParent, UserId,
 };
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashSet};
@@ -131,6 +131,12 @@ impl Tx {
     pub fn unschedule_delivery(&mut self, delivery_id: DeliveryId) {
         self.pending
             .unschedule(Unscheduled::Key(crate::timers::delivery_key(delivery_id)));
+    }
+
+    /// Takes back the one timer of a run.
+    pub fn unschedule_run(&mut self, run_id: RunId) {
+        self.pending
+            .unschedule(Unscheduled::Key(crate::timers::run_key(run_id)));
     }
 
     /// Takes back every timer of a task.

@@ -1,11 +1,11 @@
 //! What a rule was: each edit leaves a version that says who made it and what it changed.
 
 use super::{Rule, get, json, spec};
-use crate::db::at;
+use crate::db::{at, chunks};
 use crate::entity::rule_versions;
 use crate::page::{Listed, Page, Position, SortKey};
 use crate::{Db, Error, Result, Tx};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::{Map, Value};
 use smarttasks_model::{RuleId, RuleSpec, Timestamp, UserId, WorkspaceId};
 
@@ -122,6 +122,35 @@ pub async fn version(db: &Db, workspace: WorkspaceId, id: RuleId, version: i64) 
         .await?
         .ok_or(Error::NotFound("version of this rule"))?
         .try_into()
+}
+
+/// Rules as they were in these versions, though they may have been changed or deleted since.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn pinned(
+    db: &Db,
+    wanted: impl IntoIterator<Item = (RuleId, i64)>,
+) -> Result<Vec<Version>> {
+    let mut found = Vec::new();
+    for wanted in chunks(wanted) {
+        let mut any = Condition::any();
+        for (rule, version) in wanted {
+            any = any.add(
+                Condition::all()
+                    .add(rule_versions::Column::RuleId.eq(rule.0))
+                    .add(rule_versions::Column::Version.eq(version)),
+            );
+        }
+        let rows = rule_versions::Entity::find()
+            .filter(any)
+            .all(db.reader())
+            .await?;
+        for row in rows {
+            found.push(Version::try_from(row)?);
+        }
+    }
+    Ok(found)
 }
 
 impl TryFrom<rule_versions::Model> for Version {
