@@ -3,8 +3,8 @@
 
 use crate::evaluate::{Done, Evaluated, Job};
 use crate::rule_set::{LoadedRule, RuleSet};
-use crate::turns::Turns;
 use crate::run::{PlannedRun, Started};
+use crate::turns::Turns;
 use smarttasks_bus::HandlerError;
 use smarttasks_model::{
     Content, Event, Message, Notification, NotificationId, RuleId, RunId, Task, TaskId, Timestamp,
@@ -306,4 +306,3 @@ impl Plan {
         }
     }
 }
-

@@ -20,10 +20,12 @@ mod outcome;
 mod pool;
 mod program;
 mod query;
+mod record;
 mod rule_file;
 mod rule_test;
 mod spec;
 mod trace;
+mod waiting;
 mod words;
 mod world;
 

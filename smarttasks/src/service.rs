@@ -332,6 +332,7 @@ pub fn limits(config: &Config) -> Limits {
         source_bytes: rules.script_bytes.bytes(),
         log_bytes: rules.log_bytes.bytes(),
         cron_interval: rules.min_cron_interval,
+        ..Limits::default()
     }
 }
 

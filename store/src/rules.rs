@@ -9,9 +9,9 @@ pub use disable::{Disabling, disable};
 pub use schedule::reschedule;
 pub use versions::{Version, version, versions};
 
-pub use versions::pinned;
 pub(crate) use letter::Letter;
 pub(crate) use schedule::due_offsets;
+pub use versions::pinned;
 
 use crate::db::{at, chunks};
 use crate::entity::{rule_stats, rule_versions, rules};

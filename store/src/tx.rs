@@ -15,7 +15,8 @@ use sea_orm::{
     QueryFilter, Set, TransactionTrait,
 };
 use smarttasks_model::{
-    Actor, ChangeId, DeliveryId, Event, Message, RuleId, RunId, TaskId, Timestamp, TraceParent, UserId,
+    Actor, ChangeId, DeliveryId, Event, Message, RuleId, RunId, TaskId, Timestamp, TraceParent,
+    UserId,
 };
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashSet};

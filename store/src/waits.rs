@@ -348,11 +348,7 @@ fn patterns(kind: &EventType) -> Vec<String> {
     all
 }
 
-async fn select(
-    tx: &Tx,
-    asked: Condition,
-    after: Option<RunId>,
-) -> Result<Vec<(EventWait, bool)>> {
+async fn select(tx: &Tx, asked: Condition, after: Option<RunId>) -> Result<Vec<(EventWait, bool)>> {
     let mut query = run_waits::Entity::find().filter(asked);
     if let Some(after) = after {
         query = query.filter(run_waits::Column::RunId.gt(after.0));
@@ -386,7 +382,8 @@ impl TryFrom<run_waits::Model> for EventWait {
                 .pattern
                 .parse()
                 .map_err(|_| unreadable(row.pattern.clone()))?,
-            since: serde_json::from_str(&row.body).map_err(|error| unreadable(error.to_string()))?,
+            since: serde_json::from_str(&row.body)
+                .map_err(|error| unreadable(error.to_string()))?,
         })
     }
 }

@@ -6,8 +6,8 @@
 //! outside is.
 
 use super::places::{between, offset, start};
-use crate::action;
 use crate::analysis::walk::{self, Node};
+use crate::{action, waiting};
 use rhai::{AST, Expr, FnCallExpr, Position, Stmt, StmtBlock};
 
 /// A condition of a script.
@@ -273,9 +273,9 @@ fn decided(body: &[Stmt]) -> Decides {
     walk::block(body, &mut |node| match node {
         Node::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))
         | Node::Stmt(Stmt::FnCall(call, _)) => {
-            decides.action |= action::CALLS
-                .iter()
-                .any(|(name, _)| *name == call.name.as_str());
+            let name = call.name.as_str();
+            decides.action |=
+                action::CALLS.iter().any(|(of, _)| *of == name) || waiting::CALLS.contains(&name);
         }
         Node::Stmt(Stmt::Return(..)) => decides.end = true,
         _ => {}

@@ -1,8 +1,8 @@
 //! Rules that do harm are disabled: theirs is the only state that the system itself changes, so
 //! its owner is told at once, what happened and what to do.
 
-use super::versions::{self, Origin};
 use super::letter::Letter;
+use super::versions::{self, Origin};
 use super::{Rule, find, save};
 use crate::runs::RunError;
 use crate::workspaces::{self, bump_rules};

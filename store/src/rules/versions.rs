@@ -5,7 +5,9 @@ use crate::db::{at, chunks};
 use crate::entity::rule_versions;
 use crate::page::{Listed, Page, Position, SortKey};
 use crate::{Db, Error, Result, Tx};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+};
 use serde_json::{Map, Value};
 use smarttasks_model::{RuleId, RuleSpec, Timestamp, UserId, WorkspaceId};
 

@@ -13,7 +13,8 @@ use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smarttasks_model::{
-    Event, NotificationId, RuleId, RunId, RunStatus, TaskId, TimeZone, Timestamp, UserId, Wake, WorkspaceId,
+    Event, NotificationId, RuleId, RunId, RunStatus, TaskId, TimeZone, Timestamp, UserId, Wake,
+    WorkspaceId,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -146,9 +147,8 @@ pub async fn hold(
             .into_tuple()
             .all(tx.conn())
             .await?;
-        let at_wait = |(id, number): &(RunId, i32)| {
-            waits.get(id).is_some_and(|of| count_of(*of) == *number)
-        };
+        let at_wait =
+            |(id, number): &(RunId, i32)| waits.get(id).is_some_and(|of| count_of(*of) == *number);
         let rows = rows.into_iter().map(|(id, number)| (RunId(id), number));
         held.extend(rows.filter(at_wait).map(|(id, _)| id));
     }
@@ -193,10 +193,7 @@ pub async fn advance(tx: &mut Tx, run: &Run, wake: Option<&Wake>) -> Result<()> 
             runs::Column::Waiting,
             Expr::value(run.waiting.as_ref().map(json).transpose()?),
         )
-        .col_expr(
-            runs::Column::Wake,
-            Expr::value(wake.map(json).transpose()?),
-        );
+        .col_expr(runs::Column::Wake, Expr::value(wake.map(json).transpose()?));
     if run.finished_at.is_some() {
         update = update.col_expr(runs::Column::Exclusive, Expr::value(None::<String>));
     }
