@@ -2,14 +2,12 @@
 //! receipts of the messages that led to them.
 
 use crate::plan::Plan;
-use crate::run::{PlannedRun, Step, change};
+use crate::run::{PlannedRun, Step, change, fact};
 use crate::{quarantine, suspend};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use smarttasks_bus::Batch;
-use smarttasks_model::{
-    ChangeId, CommentId, Event, EventData, EventId, Message, RuleId, RunId, RunStatus,
-};
+use smarttasks_model::{CommentId, Event, EventData, EventId, Message, RuleId, RunId, RunStatus};
 use smarttasks_rules::Action;
 use smarttasks_store::runs::{self, Ended, Run, RunError};
 use smarttasks_store::{Cause, Db, Error, Result, Tx, comments, state, tasks, waits};
@@ -83,7 +81,7 @@ pub(crate) async fn perform_all(
         open.record(tx, planned, &run).await?;
         ended.push(Ended {
             run,
-            begun: planned.wake.is_none(),
+            begun: planned.waits_before() == 0,
             depth: planned.event.depth,
         });
     }
@@ -158,9 +156,7 @@ async fn perform(tx: &mut Tx, planned: &PlannedRun) -> Result<Run> {
 
 /// What the segments before have done stays done.
 fn failed(planned: &PlannedRun, message: String) -> Run {
-    let mut run = planned.run.clone();
-    run.actions.truncate(planned.records_before());
-    run.waits = planned.waits_before();
+    let before = planned.before.as_deref();
     Run {
         status: RunStatus::Failed,
         error: Some(RunError {
@@ -168,10 +164,12 @@ fn failed(planned: &PlannedRun, message: String) -> Run {
             line: None,
             column: None,
         }),
+        actions: before.map_or_else(Vec::new, |run| run.actions.clone()),
         finished_at: Some(planned.now),
         resumes_at: None,
-        waiting: None,
-        ..run
+        waits: planned.waits_before(),
+        waiting: before.and_then(|run| run.waiting.clone()),
+        ..planned.run.clone()
     }
 }
 
@@ -219,14 +217,14 @@ fn cause_of(planned: &PlannedRun) -> Cause {
 fn act<'a>(
     tx: &'a mut Tx,
     planned: &'a PlannedRun,
-    number: usize,
+    of_run: usize,
     action: &'a Action,
     cause: &'a Cause,
 ) -> BoxFuture<'a, Result<()>> {
     let workspace = planned.run.workspace_id;
     let now = planned.now;
     let run = planned.run.id;
-    let number = number.to_be_bytes();
+    let number = of_run.to_be_bytes();
     Box::pin(async move {
         match action {
             Action::Email { .. } | Action::Notify { .. } | Action::Webhook { .. } => Ok(()),
@@ -251,8 +249,7 @@ fn act<'a>(
                 task_id: planned.run.task_id,
                 time: now,
                 traceparent: cause.traceparent,
-                // Each is a fact of its own: a rule may fire for each of them.
-                change: ChangeId::derived(now, &[run.as_bytes(), &number]),
+                change: fact(now, run, of_run),
                 depth: cause.depth,
                 actor_id: None,
                 rule_id: None,

@@ -9,10 +9,14 @@ mod apply;
 mod evaluate;
 mod plan;
 mod quarantine;
+mod resume;
 mod rule_set;
+mod run;
+mod suspend;
 mod sweep;
 mod turns;
 
+pub use resume::Runner;
 pub use sweep::Sweeper;
 
 use evaluate::{Evaluator, Terms};

@@ -13,7 +13,7 @@ use smarttasks_rules::{Diagnostic, Pool, Program, RuleFacts, WorkspaceFacts};
 use smarttasks_store::endpoints::{self, Endpoint};
 use smarttasks_store::matches::Policy;
 use smarttasks_store::rules::{self, Rule};
-use smarttasks_store::runs::RunError;
+use smarttasks_store::runs::{RunError, Waiting};
 use smarttasks_store::workspaces::{self, Workspace};
 use smarttasks_store::{Db, Result};
 use std::collections::{HashMap, HashSet};
@@ -22,6 +22,9 @@ use tokio::sync::oneshot;
 
 /// Workspaces whose rules are kept in memory.
 const KEPT: usize = 10_000;
+
+/// Versions of rules that are kept for runs that wait.
+const PINNED: usize = 2_000;
 
 /// A rule ready to be evaluated.
 pub(crate) struct LoadedRule {
@@ -87,6 +90,8 @@ pub(crate) struct RuleSets {
     db: Db,
     pool: Pool,
     kept: Cache<WorkspaceId, Arc<RuleSet>>,
+    /// Rules as they were when runs began that wait.
+    pinned: Cache<(RuleId, i64), Arc<LoadedRule>>,
 }
 
 impl RuleSets {
@@ -95,6 +100,7 @@ impl RuleSets {
             db,
             pool,
             kept: Cache::new(KEPT),
+            pinned: Cache::new(PINNED),
         }
     }
 
@@ -119,6 +125,37 @@ impl RuleSets {
                 self.kept.insert(id, Arc::clone(&loaded));
                 found.insert(id, loaded);
             }
+        }
+        Ok(found)
+    }
+
+    /// The rules of these runs as they were when they began, though they may have been changed or
+    /// deleted since.
+    pub(crate) async fn pinned(
+        &self,
+        runs: impl Iterator<Item = &Waiting>,
+    ) -> Result<HashMap<(RuleId, i64), Arc<LoadedRule>>, HandlerError> {
+        let (mut found, mut missing) = (HashMap::new(), HashMap::new());
+        for Waiting { run, start } in runs {
+            let version = (run.rule_id, run.rule_version);
+            match self.pinned.get(&version) {
+                Some(rule) => drop(found.insert(version, rule)),
+                None => drop(missing.insert(version, start.owner_id)),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let versions = rules::pinned(&self.db, missing.keys().copied()).await?;
+        let rules = versions.into_iter().filter_map(|version| {
+            let author_id = *missing.get(&(version.rule_id, version.version))?;
+            Some(version.into_rule(author_id))
+        });
+        for (_, rule) in self.compile(rules.collect()).await? {
+            let rule = Arc::new(rule);
+            let version = (rule.facts.id, rule.facts.version);
+            self.pinned.insert(version, Arc::clone(&rule));
+            found.insert(version, rule);
         }
         Ok(found)
     }

@@ -4,11 +4,9 @@ use crate::rule_set::{LoadedRule, RuleSet};
 use serde_json::{Map, Value, json};
 use smarttasks_model::{
     ChangeId, Content, Event, EventData, Notification, NotificationId, Overlap, RunId, RunStatus,
-    Task, TaskId, Timestamp, WebhookTarget, Wake,
+    Task, TaskId, Timestamp, Wake, WebhookTarget,
 };
-use smarttasks_rules::{
-    Action, Inputs, Journal, Need, Outcome, Segment, Wait, WorkspaceFacts,
-};
+use smarttasks_rules::{Action, Inputs, Journal, Need, Outcome, Segment, Wait, WorkspaceFacts};
 use smarttasks_store::runs::{ActionRecord, Run, RunError, Start};
 use smarttasks_store::waits::Since;
 use std::sync::Arc;
@@ -193,16 +191,16 @@ pub(crate) struct PlannedRun {
     pub(crate) state: Option<Arc<Map<String, Value>>>,
     /// Whether there is to be a record of it.
     pub(crate) recorded: bool,
-    /// What it began with, where it may go on or be tried again.
-    pub(crate) start: Option<Arc<Start>>,
+    /// What it began with.
+    pub(crate) start: Arc<Start>,
     /// What has happened in the segment, as JSON, where it matters.
     pub(crate) segment: Option<Arc<str>>,
     /// What it waits for, and since when that counts.
     pub(crate) wait: Option<Arc<(Wait, Since)>>,
     /// What let it go on.
     pub(crate) wake: Option<Arc<Wake>>,
-    /// Actions, waits, that it had recorded before this segment.
-    pub(crate) before: (usize, u32),
+    /// As it stood before this segment, of one that goes on.
+    pub(crate) before: Option<Arc<Run>>,
     /// What it does while another of its rule and task is suspended.
     pub(crate) overlap: Overlap,
 }
@@ -210,12 +208,12 @@ pub(crate) struct PlannedRun {
 impl PlannedRun {
     /// How many actions the segments before have recorded.
     pub(crate) fn records_before(&self) -> usize {
-        self.before.0
+        self.before.as_ref().map_or(0, |run| run.actions.len())
     }
 
     /// How many waits it had begun before this segment.
     pub(crate) fn waits_before(&self) -> u32 {
-        self.before.1
+        self.before.as_ref().map_or(0, |run| run.waits)
     }
 
     /// How much it changes: what takes time in the transaction.
@@ -337,13 +335,11 @@ impl Started {
             actions_before: 0,
             state: None,
             recorded: true,
-            start: None,
+            start: Arc::new(self.start()),
             segment: None,
             wait: None,
             wake,
-            before: self
-                .past()
-                .map_or((0, 0), |past| (past.run.actions.len(), past.run.waits)),
+            before: self.past().map(|past| Arc::new(past.run.clone())),
             overlap: self.rule.overlap(),
         }
     }
@@ -363,10 +359,8 @@ impl Started {
         let mut run = self.record(duration_us, log);
         run.status = status;
         run.error = Some(error);
-        PlannedRun {
-            start: Some(Arc::new(self.start())),
-            ..self.plan(run)
-        }
+        run.waiting = self.past().and_then(|past| past.run.waiting.clone());
+        self.plan(run)
     }
 }
 
@@ -383,8 +377,14 @@ impl PlannedRun {
         self.run.resumes_at = Some(until);
         self.run.waiting = serde_json::to_value(told(&wait)).ok();
         self.run.waits += 1;
-        self.start = Some(Arc::new(run.start()));
-        self.wait = Some(Arc::new((wait, run.since(until, segment))));
+        let mut since = run.since(until, segment);
+        for (number, step) in self.steps.iter().enumerate() {
+            if matches!(step, Step::Do(Action::Emit { .. })) {
+                let number = self.actions_before + number;
+                since.except.push(fact(self.now, self.run.id, number));
+            }
+        }
+        self.wait = Some(Arc::new((wait, since)));
     }
 }
 
@@ -397,6 +397,11 @@ fn told(wait: &Wait) -> Wait {
         }
     }
     wait
+}
+
+/// The change that an emitted event is: each is a fact of its own, and a rule may fire for each.
+pub(crate) fn fact(now: Timestamp, run: RunId, number: usize) -> ChangeId {
+    ChangeId::derived(now, &[run.as_bytes(), &number.to_be_bytes()])
 }
 
 /// The change that the actions of a segment make together.

@@ -9,7 +9,7 @@ use smarttasks_api::limit::Quotas;
 use smarttasks_api::request::{TIME_LIMIT, observed};
 use smarttasks_api::{App, RedisSettings, Sharing};
 use smarttasks_bus::{Bus, consume};
-use smarttasks_engine::{Engine, Sweeper};
+use smarttasks_engine::{Engine, Runner, Sweeper};
 use smarttasks_model::Clock;
 use smarttasks_notifier::Notifier;
 use smarttasks_notifier::email::{MailFrom, MailSettings, Mailer};
@@ -191,6 +191,10 @@ impl Service {
                 .takers
                 .spawn(|stop| consume(bus, Arc::new(sweeper), stop));
         }
+        let (bus, runner) = (self.bus.clone(), Runner::new(Arc::clone(&engine)));
+        self.stages
+            .takers
+            .spawn(|stop| consume(bus, Arc::new(runner), stop));
         let bus = self.bus.clone();
         self.stages.takers.spawn(|stop| consume(bus, engine, stop));
     }

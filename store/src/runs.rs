@@ -4,7 +4,8 @@ mod control;
 mod count;
 mod waiting;
 
-pub use control::{Retry, cancel, end_of_rule, end_of_task, retry, skip_wait};
+pub(crate) use control::any_unfinished;
+pub use control::{Retry, cancel, end_of_rule, end_of_task, retry, rule_of, skip_wait};
 pub use count::{Ended, FAILURES_IN_ROW, count};
 pub use waiting::{
     SegmentRow, Start, Waiting, add_segment, advance, hold, pause, segments, steps, unfinished,
@@ -97,6 +98,10 @@ pub struct Filter {
     pub task_id: Option<TaskId>,
     /// That stand there.
     pub status: Option<RunStatus>,
+    /// Begun at or after this.
+    pub since: Option<Timestamp>,
+    /// Begun before this.
+    pub until: Option<Timestamp>,
 }
 
 /// Which of these runs exist already: their messages were delivered before.
@@ -213,6 +218,12 @@ pub async fn list(
     }
     if let Some(status) = filter.status {
         query = query.filter(runs::Column::Status.eq(status_name(status)));
+    }
+    if let Some(since) = filter.since {
+        query = query.filter(runs::Column::StartedAt.gte(since.unix_millis()));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(runs::Column::StartedAt.lt(until.unix_millis()));
     }
     page::by_id(
         db,

@@ -192,7 +192,10 @@ impl Tx {
 
     /// For a write that must see the gathered rows of all before it, and be seen by all after
     /// it: asks to run in a transaction of its own.
-    pub(crate) fn alone(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::NotAlone`], which does so.
+    pub fn alone(&mut self) -> Result<()> {
         if self.shared {
             self.touched = true;
             return Err(Error::NotAlone);

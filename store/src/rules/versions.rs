@@ -16,6 +16,8 @@ use smarttasks_model::{RuleId, RuleSpec, Timestamp, UserId, WorkspaceId};
 pub struct Version {
     /// The rule.
     pub rule_id: RuleId,
+    /// Where it belongs.
+    pub workspace_id: WorkspaceId,
     /// Which version, from 1.
     pub version: i64,
     /// What the rule was.
@@ -28,6 +30,22 @@ pub struct Version {
     pub author_id: Option<UserId>,
     /// When.
     pub created_at: Timestamp,
+}
+
+impl Version {
+    /// The rule as it was, as whose it began.
+    pub fn into_rule(self, author_id: UserId) -> Rule {
+        Rule {
+            id: self.rule_id,
+            workspace_id: self.workspace_id,
+            spec: self.spec,
+            disabled_reason: None,
+            version: self.version,
+            author_id,
+            created_at: self.created_at,
+            updated_at: self.created_at,
+        }
+    }
 }
 
 /// How a version comes about.
@@ -155,11 +173,21 @@ pub async fn pinned(
     Ok(found)
 }
 
+/// Removes every version of a rule.
+pub(crate) async fn forget(tx: &mut Tx, id: RuleId) -> Result<()> {
+    rule_versions::Entity::delete_many()
+        .filter(rule_versions::Column::RuleId.eq(id.0))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(())
+}
+
 impl TryFrom<rule_versions::Model> for Version {
     type Error = Error;
     fn try_from(row: rule_versions::Model) -> Result<Self> {
         Ok(Self {
             rule_id: RuleId(row.rule_id),
+            workspace_id: WorkspaceId(row.workspace_id),
             version: row.version,
             spec: spec(&row.spec)?,
             changes: serde_json::from_str(&row.changes)

@@ -44,6 +44,20 @@ pub async fn end_of_rule(tx: &mut Tx, rule: RuleId, why: &str) -> Result<()> {
     end_all(tx, of_rule, why).await
 }
 
+/// Whether a rule has runs that may go on.
+pub(crate) async fn any_unfinished(tx: &Tx, rule: RuleId) -> Result<bool> {
+    let one: Option<uuid::Uuid> = runs::Entity::find()
+        .select_only()
+        .column(runs::Column::Id)
+        .filter(runs::Column::RuleId.eq(rule.0))
+        .filter(runs::Column::FinishedAt.is_null())
+        .limit(1)
+        .into_tuple()
+        .one(tx.conn())
+        .await?;
+    Ok(one.is_some())
+}
+
 async fn end_all(tx: &mut Tx, which: Condition, why: &str) -> Result<()> {
     tx.alone()?;
     loop {
@@ -118,6 +132,14 @@ pub async fn skip_wait(tx: &mut Tx, workspace: WorkspaceId, id: RunId) -> Result
     };
     tx.publish(Message::Wake(Box::new(wake)))?;
     Ok(run)
+}
+
+/// The rule of a run.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn rule_of(tx: &mut Tx, workspace: WorkspaceId, id: RunId) -> Result<RuleId> {
+    Ok(RuleId(lock(tx, workspace, id).await?.rule_id))
 }
 
 /// How a run is tried again.

@@ -11,7 +11,6 @@ use crate::{Db, Error, Result, Tx, waits};
 use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use smarttasks_model::{
     Event, NotificationId, RuleId, RunId, RunStatus, TaskId, TimeZone, Timestamp, UserId, Wake,
     WorkspaceId,
@@ -266,15 +265,6 @@ pub async fn unfinished(
 /// Reads what a paused or failed run was to go on with.
 pub(super) fn wake_of(row: &runs::Model) -> Result<Option<Wake>> {
     row.wake
-        .as_deref()
-        .map(serde_json::from_str)
-        .transpose()
-        .map_err(|error| Error::Unreadable("run", error.to_string()))
-}
-
-/// The JSON of what a run waits for.
-pub(super) fn waiting_of(row: &runs::Model) -> Result<Option<Value>> {
-    row.waiting
         .as_deref()
         .map(serde_json::from_str)
         .transpose()
