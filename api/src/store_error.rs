@@ -31,6 +31,21 @@ impl From<Error> for ApiError {
                 Code::Conflict,
                 "The delivery is suppressed, for the `reason` that it names, and is not tried again.",
             ),
+            Error::Conflict(Conflict::RunEnded) => {
+                Self::new(Code::Conflict, "The run has ended; see its `status`.")
+            }
+            Error::Conflict(Conflict::RunNotFailed) => Self::new(
+                Code::Conflict,
+                "Only a run that has failed, diverged or been cancelled can be tried again; see its `status`.",
+            ),
+            Error::Conflict(Conflict::NoSegment) => Self::new(
+                Code::Conflict,
+                "The run did not end in going on after a wait; try it again from the `start`.",
+            ),
+            Error::Conflict(Conflict::RequestEnded) => Self::new(
+                Code::Conflict,
+                "The run that made the request has gone on with what came of it, and another answer would be nobody's; retry the run instead.",
+            ),
             Error::Conflict(Conflict::Exists) | Error::Overtaken => Self::new(
                 Code::Conflict,
                 "Somebody else did the same at the same time.",

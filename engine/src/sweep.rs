@@ -11,10 +11,10 @@
 
 mod page;
 
-use crate::evaluate::{Done, Job, Terms};
-use crate::matching::{Change, change};
-use crate::plan::{CHANGES, PlannedRun, Started};
+use crate::evaluate::{Done, Job, Terms, acts};
+use crate::plan::CHANGES;
 use crate::rule_set::{LoadedRule, RuleSet};
+use crate::run::{PlannedRun, Started};
 use crate::{Engine, PATIENCE, quarantine};
 use serde_json::{Map, json};
 use smarttasks_bus::{Batch, Handler, HandlerError};
@@ -22,7 +22,7 @@ use smarttasks_model::{
     ChangeId, Event, EventData, EventId, EventType, Message, RuleId, Snapshot, SweepPurpose,
     SweepRange, Task, TaskId, Timestamp, derive_id,
 };
-use smarttasks_store::matches::{self, Match, Pair};
+use smarttasks_store::matches::{self, Change, Match, Pair, decide};
 use smarttasks_store::{Db, Due, Error, Queue, Result, Timer, sweeps};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -368,7 +368,7 @@ impl Page {
                     if self.range.purpose == SweepPurpose::Note {
                         outcome.state = None;
                     }
-                    let (failed, acts) = (outcome.error.is_some(), !outcome.actions.is_empty());
+                    let (failed, acts) = (outcome.error.is_some(), acts(&outcome));
                     let planned = run.planned(*outcome, max_depth);
                     if failed {
                         self.seen.push(Seen::Run(planned));
@@ -391,7 +391,7 @@ impl Page {
 
     fn change(&self, before: Option<&Match>, rule: RuleId, matches: bool) -> Change {
         let policy = self.rules.get(&rule).map(|rule| rule.policy);
-        change(
+        decide(
             before,
             matches,
             self.range.scheduled_at,

@@ -29,7 +29,9 @@ crate::migration! {
             .col(uuid("run_id"))
             .col(integer("wait"))
             .col(uuid("rule_id"))
+            .col(text("rule_name"))
             .col(uuid_null("task_id"))
+            .col(text_null("task_title"))
             .col(uuid("user_id"))
             .col(text("question"))
             .col(big_integer("created_at"))
@@ -39,8 +41,9 @@ crate::migration! {
             .col(big_integer_null("answered_at")),
     ],
     indexes: [
-        "CREATE INDEX run_waits_by_task ON run_waits (workspace_id, task_id, run_id)",
+        "CREATE INDEX run_waits_by_pattern ON run_waits (workspace_id, pattern, task_id, run_id)",
         "CREATE INDEX approvals_by_workspace ON approvals (workspace_id, id)",
+        "CREATE INDEX approvals_by_user ON approvals (workspace_id, user_id, id)",
         "CREATE INDEX approvals_by_run ON approvals (run_id)",
     ],
 }

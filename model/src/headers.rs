@@ -1,12 +1,12 @@
-//! Headers that an endpoint's owner adds to each webhook: written by strangers, so that each is
-//! checked here once, when it is parsed.
+//! Headers that an endpoint's owner adds to each webhook, or a script to its request: written by
+//! strangers, so that each is checked here once, when it is parsed.
 
 use crate::Invalid;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Headers that an endpoint's owner adds to each of its requests, names in lower case.
+/// Headers that somebody adds to a request of ours, names in lower case.
 ///
 /// Values may be credentials, so `Debug` shows the names only.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -44,9 +44,30 @@ impl HeaderSet {
     ];
     const RESERVED_PREFIXES: [&'static str; 5] =
         ["content-", "proxy-", "sec-", "webhook-", "x-forwarded-"];
+    /// What describes a body that is not ours.
+    const OF_BODIES: [&'static str; 3] = ["content-encoding", "content-language", "content-type"];
 
-    /// Checks `headers`; `pointer` is the JSON pointer to them, for the refusal.
+    /// Checks the `headers` of a webhook; `pointer` is the JSON pointer to them, for the refusal.
+    ///
+    /// # Errors
+    /// The first that is none, or is ours to set.
     pub fn parse(pointer: &str, headers: &BTreeMap<String, String>) -> Result<Self, Invalid> {
+        Self::parse_but(pointer, headers, &[])
+    }
+
+    /// Checks the `headers` of a request whose body is somebody else's too, who may describe it.
+    ///
+    /// # Errors
+    /// The first that is none, or is ours to set.
+    pub fn of_request(pointer: &str, headers: &BTreeMap<String, String>) -> Result<Self, Invalid> {
+        Self::parse_but(pointer, headers, &Self::OF_BODIES)
+    }
+
+    fn parse_but(
+        pointer: &str,
+        headers: &BTreeMap<String, String>,
+        allowed: &[&str],
+    ) -> Result<Self, Invalid> {
         if headers.len() > Self::MOST {
             let detail = format!("at most {} headers are allowed", Self::MOST);
             return Err(Invalid::at(pointer, detail));
@@ -57,7 +78,7 @@ impl HeaderSet {
                 let name = name.replace('~', "~0").replace('/', "~1");
                 Invalid::at(format!("{pointer}/{name}"), detail)
             };
-            let lower = Self::name(name).map_err(|detail| at(&detail))?;
+            let lower = Self::name(name, allowed).map_err(|detail| at(&detail))?;
             let value = Self::value(value).map_err(|detail| at(&detail))?;
             if parsed.insert(lower, value).is_some() {
                 return Err(at("is given twice (case does not matter)"));
@@ -66,13 +87,18 @@ impl HeaderSet {
         Ok(Self(parsed))
     }
 
+    /// Whether there is one of this name, which is in lower case.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// A token of RFC 9110, section 5.6.2, that is not reserved.
-    fn name(name: &str) -> Result<String, String> {
+    fn name(name: &str, allowed: &[&str]) -> Result<String, String> {
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         if name.is_empty() || name.len() > Self::LONGEST_NAME || !name.bytes().all(token) {
             let longest = Self::LONGEST_NAME;
@@ -83,7 +109,7 @@ impl HeaderSet {
         let name = name.to_ascii_lowercase();
         let reserved = Self::RESERVED.contains(&name.as_str())
             || Self::RESERVED_PREFIXES.iter().any(|p| name.starts_with(p));
-        match reserved {
+        match reserved && !allowed.contains(&name.as_str()) {
             true => Err("is set by SmartTasks and cannot be overridden".to_owned()),
             false => Ok(name),
         }
@@ -174,6 +200,29 @@ mod tests {
         let many: Vec<String> = (0..21).map(|n| format!("x-{n}")).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|n| (n.as_str(), "")).collect();
         assert_eq!(headers(&many).unwrap_err().pointer, "/headers");
+    }
+
+    #[test]
+    fn a_requests_headers_may_describe_its_body_and_nothing_else_of_ours() {
+        let of_request = |name: &str| {
+            let header = BTreeMap::from([(name.to_owned(), "x".to_owned())]);
+            HeaderSet::of_request("/headers", &header)
+        };
+        for name in [
+            "Content-Type",
+            "content-language",
+            "Accept",
+            "Authorization",
+        ] {
+            assert!(
+                of_request(name)
+                    .unwrap()
+                    .contains(&name.to_ascii_lowercase())
+            );
+        }
+        for name in ["Content-Length", "Host", "Connection", "Webhook-Id", "X Y"] {
+            assert!(of_request(name).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub use email::{Email, EmailError};
 pub use event::{Actor, Event, EventData, EventPattern, EventType, EventTypeError, Snapshot};
 pub use headers::HeaderSet;
 pub use id::{
-    ApprovalId, ChangeId, CommentId, DeliveryId, EndpointId, EventId, NotificationId, RuleId, RunId, SessionId,
-    TaskId, UserId, WorkspaceId, derive_id,
+    ApprovalId, ChangeId, CommentId, DeliveryId, EndpointId, EventId, NotificationId, RuleId,
+    RunId, SessionId, TaskId, UserId, WorkspaceId, derive_id,
 };
 pub use limits::{Invalid, text_within};
 pub use notification::{Content, HttpRequest, Message, Notification, Recipient, WebhookTarget};

@@ -2,8 +2,8 @@
 //! outbox carries.
 
 use crate::{
-    DeliveryId, Email, EndpointId, Event, NotificationId, RuleId, RunId, SweepRange, TaskId,
-    Timestamp, TraceParent, UserId, WaitId, Waiters, Wake, WorkspaceId,
+    ApprovalId, DeliveryId, Email, EndpointId, Event, NotificationId, RuleId, RunId, SweepRange,
+    TaskId, Timestamp, TraceParent, UserId, WaitId, Waiters, Wake, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,6 +60,22 @@ pub enum Content {
         timestamp: Timestamp,
         /// The payload's `data`.
         data: Value,
+    },
+    /// A mail that asks one person, with the links by which they answer. Whoever has a link can
+    /// answer, so that they are put in when it is sent and stand nowhere before.
+    Approval {
+        /// Who is asked.
+        to: Recipient,
+        /// What they are asked.
+        approval_id: ApprovalId,
+        /// Until when the links hold.
+        expires_at: Timestamp,
+        /// One line.
+        subject: String,
+        /// The plain text, with a mark where each link goes.
+        text: String,
+        /// The HTML alternative, likewise.
+        html: String,
     },
     /// A request whose answer a run waits for.
     Http {

@@ -54,6 +54,12 @@ impl Timestamp {
         DateTime::from_timestamp_millis(self.0).unwrap_or(DateTime::UNIX_EPOCH)
     }
 
+    /// For people: the day and the minute in their zone, and which that is.
+    pub fn in_words(self, zone: &TimeZone) -> String {
+        let local = self.to_utc().with_timezone(&zone.0);
+        format!("{} ({zone})", local.format("%A, %-d %B %Y, %H:%M"))
+    }
+
     /// How long from `earlier` to this instant; zero when it is the other way round.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0).max(0).unsigned_abs())
@@ -350,6 +356,16 @@ mod tests {
         ] {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn people_are_told_the_time_of_their_zone() {
+        let at: Timestamp = "2026-03-29T01:05:59.999Z".parse().unwrap();
+        let berlin: TimeZone = "Europe/Berlin".parse().unwrap();
+        assert_eq!(
+            at.in_words(&berlin),
+            "Sunday, 29 March 2026, 03:05 (Europe/Berlin)"
+        );
     }
 
     #[test]

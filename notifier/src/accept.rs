@@ -1,16 +1,18 @@
 //! Takes notifications from the queue: a delivery for each recipient, committed before it is
 //! sent.
 
-use crate::breaker::Breakers;
+use crate::client::HttpClient;
 use crate::dispatch::Dispatcher;
 use crate::email::Mailer;
 use crate::recorder::{self, Recorder};
-use crate::webhook::{self, WebhookSender};
+use crate::webhook;
 use smarttasks_bus::{Batch, Handler, HandlerError};
 use smarttasks_model::{
-    Content, DeliveryId, Email, Message, Notification, Timestamp, WebhookTarget, WorkspaceId,
+    Content, DeliveryId, Email, Message, Notification, Recipient, Timestamp, WebhookTarget,
+    WorkspaceId,
 };
-use smarttasks_store::deliveries::{self, Delivery, Status};
+use smarttasks_store::approvals::Links;
+use smarttasks_store::deliveries::{self, Delivery, Question, Status};
 use smarttasks_store::{Db, Due, Queue, Result, Timer, Tx, instances, timers, workspaces};
 use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
@@ -25,8 +27,10 @@ const RECOVERY: Duration = Duration::from_secs(24 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// How notifications are taken.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
+    /// Where people reach the gateway: what links in mails begin with.
+    pub public_url: String,
     /// Mails per workspace and hour to addresses that are no member's.
     pub external_per_hour: u32,
     /// Attempts under way at once.
@@ -43,14 +47,14 @@ pub struct Notifier {
 
 impl Notifier {
     /// A notifier on `db` that sends by these channels. [`Notifier::record`] must run beside it.
-    pub fn new(db: Db, settings: Settings, webhooks: WebhookSender, mailer: Mailer) -> Self {
+    pub fn new(db: Db, settings: Settings, client: HttpClient, mailer: Mailer) -> Self {
         metrics::counter!("smarttasks_deliveries_put_off_total").increment(0);
         let (reports, recorder) = recorder::channel(db.clone());
         let dispatcher = Dispatcher::new(
             db.clone(),
-            webhooks,
+            client,
             mailer,
-            Breakers::default(),
+            Links::new(db.vault(), &settings.public_url),
             settings.concurrency,
             reports,
         );
@@ -131,10 +135,7 @@ impl Asked {
             match message {
                 Message::Notification(notification) => new.extend(deliveries_of(notification)),
                 Message::Delivery(id) => due.push(*id),
-                Message::Event(_)
-                | Message::Sweep(_)
-                | Message::Wake(_)
-                | Message::Waiters(_) => {}
+                Message::Event(_) | Message::Sweep(_) | Message::Wake(_) | Message::Waiters(_) => {}
             }
         }
         Self { new, due }
@@ -214,14 +215,31 @@ fn deliveries_of(notification: &Notification) -> Vec<Delivery> {
                     subject: subject.clone(),
                     text: text.clone(),
                     html: html.clone(),
+                    question: None,
                 };
-                let address = to.email.as_str().to_owned();
-                let mut delivery = delivery(notification, &to.email.key(), address, content);
-                // Until its address is known to be a member's.
-                delivery.external = true;
-                delivery
+                mail(notification, to, content)
             })
             .collect(),
+        Content::Approval {
+            to,
+            approval_id,
+            expires_at,
+            subject,
+            text,
+            html,
+        } => {
+            let content = deliveries::Content::Email {
+                name: to.name.clone(),
+                subject: subject.clone(),
+                text: text.clone(),
+                html: Some(html.clone()),
+                question: Some(Question {
+                    approval_id: *approval_id,
+                    expires_at: *expires_at,
+                }),
+            };
+            vec![mail(notification, to, content)]
+        }
         Content::Webhook {
             target,
             kind,
@@ -239,7 +257,28 @@ fn deliveries_of(notification: &Notification) -> Vec<Delivery> {
             delivery.endpoint_id = endpoint;
             vec![delivery]
         }
-        Content::Http { .. } => Vec::new(),
+        Content::Http {
+            request,
+            wait,
+            until,
+        } => {
+            let content = deliveries::Content::Http {
+                request: request.clone(),
+                wait: *wait,
+                until: *until,
+            };
+            let url = request.url.clone();
+            vec![delivery(notification, &url, url.clone(), content)]
+        }
+    }
+}
+
+fn mail(notification: &Notification, to: &Recipient, content: deliveries::Content) -> Delivery {
+    let address = to.email.as_str().to_owned();
+    Delivery {
+        // Until its address is known to be a member's.
+        external: true,
+        ..delivery(notification, &to.email.key(), address, content)
     }
 }
 

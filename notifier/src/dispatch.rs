@@ -1,19 +1,21 @@
 //! Sends deliveries: each in a task of its own, in turn within its lane.
 //!
-//! A lane is what shares a fate: an endpoint, a bare URL, the mail server. Whoever waits, waits
+//! A lane is what shares a fate: an endpoint, a host, the mail server. Whoever waits, waits
 //! in the lane, so that a slow receiver takes neither the hands nor the memory of the others;
 //! what does not fit into a lane is put off by a timer.
 
-use crate::breaker::{Admission, BreakerKey, Breakers, CONCURRENCY};
+use crate::breaker::{Admission, BreakerKey, Breakers, CONCURRENCY, Permit};
+use crate::client::HttpClient;
 use crate::email::{Mail, Mailer};
-use crate::ladder;
-use crate::outcome::{Attempt, SendError};
-use crate::webhook::{WebhookRequest, WebhookSender};
+use crate::job::{Job, Lane, Targets};
+use crate::report::Turn;
+use crate::request::ScriptRequest;
+use crate::webhook::WebhookRequest;
 use futures_util::FutureExt;
-use smarttasks_model::{DeliveryId, Recipient, SigningSecret, Timestamp, WebhookUrl, WorkspaceId};
-use smarttasks_store::deliveries::{self, Content, Delivery, Outcome, Report};
-use smarttasks_store::endpoints::{self, Endpoint};
-use smarttasks_store::{Db, Result, workspaces};
+use smarttasks_model::{DeliveryId, Timestamp};
+use smarttasks_store::approvals::Links;
+use smarttasks_store::deliveries::Delivery;
+use smarttasks_store::{Db, Result};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
@@ -31,17 +33,15 @@ const MEMORY: usize = 10_000;
 const PUT_OFF: Duration = Duration::from_secs(5);
 /// After waiting this long for its turn, a delivery looks anew where it goes.
 const STALE: Duration = Duration::from_secs(5);
-/// After this long without an end a delivery is given up: longer than the whole ladder takes.
-const GIVEN_UP: Duration = Duration::from_secs(36 * 3600);
-
 /// Sends; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Dispatcher(Arc<Inner>);
 
 struct Inner {
     db: Db,
-    webhooks: WebhookSender,
+    client: HttpClient,
     mailer: Mailer,
+    links: Links,
     breakers: Breakers,
     hands: Semaphore,
     state: Mutex<State>,
@@ -55,44 +55,27 @@ struct State {
     lanes: HashMap<Lane, (Arc<Semaphore>, usize)>,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Lane {
-    Mail(WorkspaceId),
-    Webhook(BreakerKey),
-}
-
 /// What came of a delivery's turn, for the recorder.
 pub(crate) struct Sent {
-    pub(crate) report: Report,
+    pub(crate) turn: Turn,
     pub(crate) delivery: Arc<Delivery>,
-    /// The receiver asked to be left alone.
-    pub(crate) endpoint_is_gone: bool,
-}
-
-/// A delivery with what is needed to send it.
-enum Job {
-    Mail(Box<Mail>),
-    Webhook(Box<WebhookRequest>, BreakerKey),
-    /// It cannot be sent at all.
-    Impossible(String),
-    /// It cannot be sent now.
-    Later,
 }
 
 impl Dispatcher {
     pub(crate) fn new(
         db: Db,
-        webhooks: WebhookSender,
+        client: HttpClient,
         mailer: Mailer,
-        breakers: Breakers,
+        links: Links,
         concurrency: NonZeroUsize,
         reports: mpsc::Sender<Sent>,
     ) -> Self {
         Self(Arc::new(Inner {
             db,
-            webhooks,
+            client,
             mailer,
-            breakers,
+            links,
+            breakers: Breakers::default(),
             hands: Semaphore::new(concurrency.get()),
             state: Mutex::default(),
             reports,
@@ -132,7 +115,7 @@ impl Dispatcher {
         let now = self.0.db.clock().now();
         for delivery in accepted {
             let job = match &targets {
-                Ok(targets) => targets.job(&delivery, now),
+                Ok(targets) => targets.job(&delivery, now, &self.0.links),
                 Err(_) => Job::Later,
             };
             if !claim.ids.remove(&delivery.id) {
@@ -165,13 +148,8 @@ impl Dispatcher {
             .catch_unwind()
             .await;
         // A mistake of ours is one failed turn, and not a delivery that is never heard of again.
-        let (report, endpoint_is_gone) =
-            turn.unwrap_or_else(|_| (self.0.put_off(&delivery, self.0.now() + PUT_OFF), false));
-        let sent = Sent {
-            report,
-            delivery,
-            endpoint_is_gone,
-        };
+        let turn = turn.unwrap_or_else(|_| self.0.put_off(&delivery, PUT_OFF));
+        let sent = Sent { turn, delivery };
         // The recorder outlives every sender; should it be gone, the recovery timer is left.
         let _ = self.0.reports.send(sent).await;
     }
@@ -183,20 +161,15 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn turn(
-        &self,
-        delivery: &Delivery,
-        mut job: Job,
-        prepared_at: Timestamp,
-    ) -> (Report, bool) {
+    async fn turn(&self, delivery: &Delivery, mut job: Job, prepared_at: Timestamp) -> Turn {
         let lane = match &job {
             Job::Mail(_) => Lane::Mail(delivery.workspace_id),
-            Job::Webhook(_, key) => Lane::Webhook(key.clone()),
-            Job::Impossible(reason) => return (impossible(delivery, reason.clone()), false),
-            Job::Later => return (self.put_off(delivery, self.now() + PUT_OFF), false),
+            Job::Webhook(_, key) | Job::Request(_, key) => Lane::Receiver(key.clone()),
+            Job::Impossible(reason) => return Turn::impossible(delivery, reason.clone()),
+            Job::Later => return self.put_off(delivery, PUT_OFF),
         };
         let Some(place) = self.enter(lane) else {
-            return (self.put_off(delivery, self.now() + PUT_OFF), false);
+            return self.put_off(delivery, PUT_OFF);
         };
         // Closed by nobody, so waiting for them cannot fail.
         let _turn = place.turns.acquire().await;
@@ -204,108 +177,80 @@ impl Inner {
         if self.now().since(prepared_at) > STALE {
             // The endpoint may have been changed, disabled or deleted meanwhile.
             match Targets::load(&self.db, std::slice::from_ref(delivery)).await {
-                Ok(targets) => job = targets.job(delivery, self.now()),
+                Ok(targets) => job = targets.job(delivery, self.now(), &self.links),
                 Err(error) => {
                     tracing::warn!(%error, "an endpoint cannot be read; putting its delivery off");
-                    return (self.put_off(delivery, self.now() + PUT_OFF), false);
+                    return self.put_off(delivery, PUT_OFF);
                 }
             }
         }
         match job {
             Job::Mail(mail) => self.mail(delivery, &mail).await,
-            Job::Webhook(request, key) => self.webhook(delivery, *request, &key).await,
-            Job::Impossible(reason) => (impossible(delivery, reason), false),
-            Job::Later => (self.put_off(delivery, self.now() + PUT_OFF), false),
+            Job::Webhook(webhook, key) => self.webhook(delivery, *webhook, &key).await,
+            Job::Request(request, key) => self.request(delivery, &request, &key).await,
+            Job::Impossible(reason) => Turn::impossible(delivery, reason),
+            Job::Later => self.put_off(delivery, PUT_OFF),
         }
     }
 
-    async fn mail(&self, delivery: &Delivery, mail: &Mail) -> (Report, bool) {
+    async fn mail(&self, delivery: &Delivery, mail: &Mail) -> Turn {
         let at = self.now();
         let attempt = self.mailer.send(mail).await;
-        (self.report(delivery, at, attempt), false)
+        Turn::made(delivery, attempt, at, self.now())
     }
 
     async fn webhook(
         &self,
         delivery: &Delivery,
-        mut request: WebhookRequest,
+        mut webhook: WebhookRequest,
         key: &BreakerKey,
-    ) -> (Report, bool) {
+    ) -> Turn {
         let at = self.now();
-        let permit = match self.breakers.admit(key, at) {
-            Admission::Go(permit) => permit,
-            Admission::Wait => return (self.put_off(delivery, at + PUT_OFF), false),
-            Admission::Open { until } => return (self.put_off(delivery, until), false),
+        let permit = match self.admit(delivery, key, at) {
+            Ok(permit) => permit,
+            Err(turn) => return turn,
         };
-        request.attempted_at = at;
-        let attempt = self.webhooks.send(&request).await;
+        webhook.attempted_at = at;
+        let attempt = self.client.send_webhook(&webhook).await;
         permit.record(!attempt.is_transient_failure(), self.now());
-        let is_gone = attempt.endpoint_is_gone();
-        (self.report(delivery, at, attempt), is_gone)
-    }
-
-    fn report(&self, delivery: &Delivery, at: Timestamp, attempt: Attempt) -> Report {
-        let number = delivery.attempts_made + 1;
-        let channel = delivery.content.channel().as_str();
-        let outcome = match &attempt.error {
-            None => Outcome::Delivered,
-            Some(SendError::Permanent(reason)) => Outcome::Failed(reason.to_string()),
-            Some(SendError::Transient {
-                reason,
-                retry_after,
-            }) => {
-                let made = u32::try_from(number).unwrap_or(u32::MAX);
-                match ladder::next_attempt(delivery.id, made, self.now(), *retry_after) {
-                    Some(next) => Outcome::Retry(next),
-                    None => Outcome::Failed(format!("given up after {number} attempts: {reason}")),
-                }
-            }
-        };
-        let (label, reason) = match (&outcome, &attempt.error) {
-            (Outcome::Delivered, _) | (_, None) => ("delivered", "none"),
-            (Outcome::Retry(_), Some(error)) => ("retry", error.reason().label()),
-            (Outcome::Failed(_), Some(error)) => ("failed", error.reason().label()),
-        };
-        metrics::counter!("smarttasks_delivery_attempts_total",
-            "channel" => channel, "outcome" => label, "reason" => reason)
-        .increment(1);
-        tracing::info!(
-            delivery.id = %delivery.id,
-            trace.id = delivery.traceparent.map(|parent| parent.trace_id()),
-            attempt = number,
-            status = attempt.status_code,
-            reason,
-            "{channel} {label}"
-        );
-        metrics::histogram!("smarttasks_delivery_attempt_duration_seconds", "channel" => channel)
-            .record(Duration::from_millis(attempt.duration_ms));
-        Report {
-            delivery_id: delivery.id,
-            attempt: Some(deliveries::Attempt {
-                number,
-                at,
-                status_code: attempt.status_code,
-                duration_ms: i64::try_from(attempt.duration_ms).unwrap_or(i64::MAX),
-                error: attempt.error.map(|error| error.reason().to_string()),
-                response: attempt.response,
-            }),
-            outcome,
+        let endpoint_is_gone = attempt.endpoint_is_gone();
+        Turn {
+            endpoint_is_gone,
+            ..Turn::made(delivery, attempt, at, self.now())
         }
     }
 
-    fn put_off(&self, delivery: &Delivery, until: Timestamp) -> Report {
-        metrics::counter!("smarttasks_deliveries_put_off_total").increment(1);
-        let outcome = match self.now().since(delivery.created_at) > GIVEN_UP {
-            true => Outcome::Failed(
-                "given up: its receiver has not answered for a day and a half".to_owned(),
-            ),
-            false => Outcome::Retry(until),
+    async fn request(
+        &self,
+        delivery: &Delivery,
+        request: &ScriptRequest,
+        key: &BreakerKey,
+    ) -> Turn {
+        let at = self.now();
+        let permit = match self.admit(delivery, key, at) {
+            Ok(permit) => permit,
+            Err(turn) => return turn,
         };
-        Report {
-            delivery_id: delivery.id,
-            attempt: None,
-            outcome,
+        let (attempt, answer) = self.client.make_request(request, at).await;
+        permit.record(!attempt.is_transient_failure(), self.now());
+        Turn {
+            answer,
+            ..Turn::made(delivery, attempt, at, self.now())
         }
+    }
+
+    /// The right to one request, or what becomes of the delivery without it.
+    fn admit(&self, delivery: &Delivery, key: &BreakerKey, at: Timestamp) -> Result<Permit, Turn> {
+        match self.breakers.admit(key, at) {
+            Admission::Go(permit) => Ok(permit),
+            Admission::Wait => Err(self.put_off(delivery, PUT_OFF)),
+            Admission::Open { until } => Err(Turn::put_off(delivery, self.now(), until)),
+        }
+    }
+
+    fn put_off(&self, delivery: &Delivery, by: Duration) -> Turn {
+        let now = self.now();
+        Turn::put_off(delivery, now, now + by)
     }
 
     fn now(&self) -> Timestamp {
@@ -319,7 +264,7 @@ impl Inner {
         }
         let width = match lane {
             Lane::Mail(_) => MAILS,
-            Lane::Webhook(_) => CONCURRENCY as usize,
+            Lane::Receiver(_) => CONCURRENCY as usize,
         };
         let (turns, inside) = state
             .lanes
@@ -335,14 +280,6 @@ impl Inner {
             lane,
             turns,
         })
-    }
-}
-
-fn impossible(delivery: &Delivery, reason: String) -> Report {
-    Report {
-        delivery_id: delivery.id,
-        attempt: None,
-        outcome: Outcome::Failed(reason),
     }
 }
 
@@ -382,126 +319,4 @@ impl Drop for Claim {
     fn drop(&mut self) {
         self.dispatcher.recorded(self.ids.drain());
     }
-}
-
-/// Where the webhooks of a batch go and what signs them.
-struct Targets {
-    endpoints: HashMap<smarttasks_model::EndpointId, Endpoint>,
-    secrets: HashMap<WorkspaceId, SigningSecret>,
-}
-
-impl Targets {
-    async fn load(db: &Db, accepted: &[Delivery]) -> Result<Self> {
-        let ids: HashSet<_> = accepted
-            .iter()
-            .filter_map(|delivery| delivery.endpoint_id)
-            .collect();
-        let bare: HashSet<_> = accepted
-            .iter()
-            .filter(|delivery| matches!(delivery.content, Content::Webhook { .. }))
-            .filter(|delivery| delivery.endpoint_id.is_none())
-            .map(|delivery| delivery.workspace_id)
-            .collect();
-        let mut secrets = HashMap::new();
-        for workspace in bare {
-            secrets.insert(workspace, workspaces::webhook_secret(db, workspace).await?);
-        }
-        Ok(Self {
-            endpoints: endpoints::by_ids(db, ids).await?,
-            secrets,
-        })
-    }
-
-    fn job(&self, delivery: &Delivery, now: Timestamp) -> Job {
-        match &delivery.content {
-            Content::Email {
-                name,
-                subject,
-                text,
-                html,
-            } => match delivery.recipient.parse() {
-                Ok(email) => Job::Mail(Box::new(Mail {
-                    delivery_id: delivery.id,
-                    workspace_id: delivery.workspace_id,
-                    created_at: delivery.created_at,
-                    to: Recipient {
-                        email,
-                        name: name.clone(),
-                        user_id: None,
-                    },
-                    subject: subject.clone(),
-                    text: text.clone(),
-                    html: html.clone(),
-                })),
-                Err(error) => Job::Impossible(error.to_string()),
-            },
-            Content::Webhook { body } => match self.target(delivery) {
-                Ok(target) => Job::Webhook(
-                    Box::new(WebhookRequest {
-                        delivery_id: delivery.id,
-                        url: target.url,
-                        headers: target.headers,
-                        secret: target.secret,
-                        retiring_secrets: target.retiring,
-                        body: body.clone().into(),
-                        traceparent: delivery.traceparent.map(|parent| parent.child()),
-                        attempted_at: now,
-                    }),
-                    target.key,
-                ),
-                Err(reason) => Job::Impossible(reason),
-            },
-        }
-    }
-
-    fn target(&self, delivery: &Delivery) -> Result<Target, String> {
-        let Some(id) = delivery.endpoint_id else {
-            let url: WebhookUrl = delivery
-                .recipient
-                .parse()
-                .map_err(|error| format!("{error}"))?;
-            let secret = self.secrets.get(&delivery.workspace_id).cloned();
-            return Ok(Target {
-                // By host: another path of it is the same receiver.
-                key: BreakerKey::Url(delivery.workspace_id, origin(&url)),
-                url,
-                headers: Default::default(),
-                secret: secret.ok_or_else(|| "the workspace is gone".to_owned())?,
-                retiring: Vec::new(),
-            });
-        };
-        let endpoint = self
-            .endpoints
-            .get(&id)
-            .ok_or_else(|| "the endpoint is gone".to_owned())?;
-        if !endpoint.enabled {
-            return Err("the endpoint is disabled".to_owned());
-        }
-        let mut secrets = endpoint.secrets.iter().cloned();
-        Ok(Target {
-            url: endpoint.url.clone(),
-            headers: endpoint.headers.clone(),
-            secret: secrets
-                .next()
-                .ok_or_else(|| "the endpoint has no secret".to_owned())?,
-            retiring: secrets.collect(),
-            key: BreakerKey::Endpoint(id),
-        })
-    }
-}
-
-struct Target {
-    url: WebhookUrl,
-    headers: smarttasks_model::HeaderSet,
-    secret: SigningSecret,
-    retiring: Vec<SigningSecret>,
-    key: BreakerKey,
-}
-
-fn origin(url: &WebhookUrl) -> WebhookUrl {
-    url.as_url()
-        .join("/")
-        .ok()
-        .and_then(|origin| origin.as_str().parse().ok())
-        .unwrap_or_else(|| url.clone())
 }

@@ -25,7 +25,7 @@ pub enum SetupError {
     /// TLS for mail could not be set up.
     #[error("cannot set up TLS for mail: {0}")]
     MailTls(#[from] lettre::transport::smtp::Error),
-    /// TLS for webhooks could not be set up.
+    /// TLS for webhooks and requests could not be set up.
     #[error("cannot set up TLS for webhooks: {0}")]
     WebhookTls(#[from] rustls::Error),
     /// The HTTP client could not be set up.

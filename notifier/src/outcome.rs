@@ -1,6 +1,7 @@
 //! What came of one try: the line of the delivery log, and whether another try can help.
 
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// One try to deliver, as the delivery log shows it.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub enum SendError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// The address is not public and not in an allowed network.
-    #[error("{host} is or resolves to an address that webhooks may not reach")]
+    #[error("{host} is or resolves to an address that SmartTasks may not reach")]
     AddressRefused {
         /// The URL's host.
         host: String,
@@ -94,6 +95,22 @@ pub enum Reason {
 }
 
 impl Attempt {
+    /// One that no answer came of.
+    pub(crate) fn without_answer(error: SendError) -> Self {
+        Self {
+            status_code: None,
+            duration_ms: 0,
+            response: None,
+            error: Some(error),
+        }
+    }
+
+    /// The same, with how long it took.
+    pub(crate) fn since(mut self, started: Instant) -> Self {
+        self.duration_ms = started.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+        self
+    }
+
     /// Whether the receiver has it.
     pub fn succeeded(&self) -> bool {
         self.error.is_none()

@@ -1,12 +1,13 @@
 //! Records what came of deliveries, many in one transaction.
 
 use crate::dispatch::{Dispatcher, Sent};
+use crate::request::no_answer;
 use serde_json::{Map, json};
 use smarttasks_model::{
-    ChangeId, EndpointId, Event, EventData, EventId, EventType, Snapshot, Timestamp, TraceParent,
-    WorkspaceId, derive_id,
+    Because, ChangeId, EndpointId, Event, EventData, EventId, EventType, Message, Snapshot,
+    Timestamp, TraceParent, Wake, WorkspaceId, derive_id,
 };
-use smarttasks_store::deliveries::{self, Delivery, Outcome, Report};
+use smarttasks_store::deliveries::{self, Content, Delivery, Outcome, Report};
 use smarttasks_store::{Db, Result, Tx, endpoints};
 use std::ops::Range;
 use std::sync::Arc;
@@ -60,7 +61,7 @@ impl Recorder {
             }
             let sent: Arc<[Sent]> = batch.drain(..).collect();
             self.write(&sent).await;
-            dispatcher.recorded(sent.iter().map(|sent| sent.report.delivery_id));
+            dispatcher.recorded(sent.iter().map(|sent| sent.turn.report.delivery_id));
         }
     }
 
@@ -73,7 +74,7 @@ impl Recorder {
         for (number, one) in sent.iter().enumerate() {
             if let Err(error) = self.available_write(sent, number..number + 1).await {
                 tracing::error!(
-                    delivery.id = %one.report.delivery_id,
+                    delivery.id = %one.turn.report.delivery_id,
                     %error,
                     "an attempt could not be recorded; its recovery timer is left"
                 );
@@ -106,19 +107,48 @@ impl Recorder {
 }
 
 async fn record(tx: &mut Tx, sent: &[Sent]) -> Result<()> {
-    let reports: Vec<Report> = sent.iter().map(|sent| sent.report.clone()).collect();
+    let reports: Vec<Report> = sent.iter().map(|sent| sent.turn.report.clone()).collect();
     let taken = deliveries::report(tx, &reports).await?;
     for sent in sent {
-        if let Outcome::Failed(reason) = &sent.report.outcome
-            && taken.contains(&sent.report.delivery_id)
-        {
-            raise_failed(tx, &sent.delivery, reason, sent.report.attempt.as_ref())?;
+        if taken.contains(&sent.turn.report.delivery_id) {
+            wake(tx, sent)?;
+            if let Outcome::Failed(reason) = &sent.turn.report.outcome {
+                raise_failed(
+                    tx,
+                    &sent.delivery,
+                    reason,
+                    sent.turn.report.attempt.as_ref(),
+                )?;
+            }
         }
-        if let Some(endpoint) = sent.delivery.endpoint_id.filter(|_| sent.endpoint_is_gone) {
+        if let Some(endpoint) = sent
+            .delivery
+            .endpoint_id
+            .filter(|_| sent.turn.endpoint_is_gone)
+        {
             disable(tx, &sent.delivery, endpoint).await?;
         }
     }
     Ok(())
+}
+
+/// The run that waits for the answer goes on, with the last that came, if any.
+fn wake(tx: &mut Tx, sent: &Sent) -> Result<()> {
+    let Content::Http { wait, .. } = &sent.delivery.content else {
+        return Ok(());
+    };
+    let answer = sent.turn.answer.clone();
+    let value = match &sent.turn.report.outcome {
+        Outcome::Retry(_) => return Ok(()),
+        Outcome::Delivered => answer.unwrap_or_default(),
+        Outcome::Failed(reason) => answer.unwrap_or_else(|| no_answer(reason)),
+    };
+    tx.publish(Message::Wake(Box::new(Wake {
+        workspace_id: sent.delivery.workspace_id,
+        wait: *wait,
+        because: Because::Answer { value },
+        failures: 0,
+    })))
 }
 
 fn raise_failed(

@@ -9,11 +9,11 @@ use smarttasks_api::limit::Quotas;
 use smarttasks_api::request::{TIME_LIMIT, observed};
 use smarttasks_api::{App, RedisSettings, Sharing};
 use smarttasks_bus::{Bus, consume};
-use smarttasks_engine::{Engine, Sweeper};
+use smarttasks_engine::{Engine, Runner, Sweeper};
 use smarttasks_model::Clock;
 use smarttasks_notifier::Notifier;
+use smarttasks_notifier::client::{ClientSettings, HttpClient};
 use smarttasks_notifier::email::{MailFrom, MailSettings, Mailer};
-use smarttasks_notifier::webhook::{WebhookSender, WebhookSettings};
 use smarttasks_rules::{Language, Limits, Pool};
 use smarttasks_scheduler::{MailFiles, Scheduler};
 use smarttasks_store::retention::Retention;
@@ -191,6 +191,10 @@ impl Service {
                 .takers
                 .spawn(|stop| consume(bus, Arc::new(sweeper), stop));
         }
+        let (bus, runner) = (self.bus.clone(), Runner::new(Arc::clone(&engine)));
+        self.stages
+            .takers
+            .spawn(|stop| consume(bus, Arc::new(runner), stop));
         let bus = self.bus.clone();
         self.stages.takers.spawn(|stop| consume(bus, engine, stop));
     }
@@ -402,16 +406,17 @@ pub fn mailer(config: &Config, data: &DataDir) -> Result<Mailer, Error> {
 }
 
 fn notifier(config: &Config, data: &DataDir, db: &Db) -> Result<Notifier, Error> {
-    let webhooks = WebhookSender::new(WebhookSettings {
+    let client = HttpClient::new(ClientSettings {
         allowed_networks: config.webhooks.allowed_networks.clone(),
         timeout: config.webhooks.timeout,
-        ..WebhookSettings::default()
+        ..ClientSettings::default()
     })
-    .map_err(|error| Error::start("set up webhooks", &error))?;
+    .map_err(|error| Error::start("set up the HTTP client", &error))?;
     let settings = smarttasks_notifier::Settings {
+        public_url: config.http.public_url.to_string(),
         external_per_hour: config.mail.external_per_hour,
         concurrency: config.notifier.concurrency,
     };
     let mailer = mailer(config, data)?;
-    Ok(Notifier::new(db.clone(), settings, webhooks, mailer))
+    Ok(Notifier::new(db.clone(), settings, client, mailer))
 }

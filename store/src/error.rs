@@ -69,6 +69,18 @@ pub enum Conflict {
     /// A delivery that is not to be sent is not tried again.
     #[error("the delivery is suppressed")]
     Suppressed,
+    /// A run that has ended does not go on.
+    #[error("the run has ended")]
+    RunEnded,
+    /// A run that has not ended, or has ended well, is not tried again.
+    #[error("the run has not failed")]
+    RunNotFailed,
+    /// What the run was to go on with is not known.
+    #[error("the run did not fail in going on")]
+    NoSegment,
+    /// The run that made the request has its answer, and another would be nobody's.
+    #[error("the request has ended")]
+    RequestEnded,
     /// A row with the same key exists.
     #[error("it exists already")]
     Exists,

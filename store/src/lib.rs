@@ -17,6 +17,7 @@ mod tx;
 mod vault;
 
 pub mod activity;
+pub mod approvals;
 pub mod comments;
 pub mod deliveries;
 pub mod endpoints;
@@ -36,6 +37,7 @@ pub mod sweeps;
 pub mod tasks;
 pub mod timers;
 pub mod users;
+pub mod waits;
 pub mod workspaces;
 
 pub use db::{Db, Location, Settings};

@@ -247,7 +247,7 @@ fn routing_key(message: &Message) -> &str {
         }
         Message::Event(event) => event.kind.as_str(),
         Message::Notification(notification) => match notification.content {
-            Content::Email { .. } => "email",
+            Content::Email { .. } | Content::Approval { .. } => "email",
             Content::Webhook { .. } => "webhook",
             Content::Http { .. } => "http",
         },

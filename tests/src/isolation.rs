@@ -96,7 +96,10 @@ impl Route {
             "PATCH endpoints/{id}" => json!({ "name": "changed again" }),
             "POST endpoints/{id}/rotate-secret"
             | "POST endpoints/{id}/test"
-            | "POST deliveries/{id}/retry" => json!({}),
+            | "POST deliveries/{id}/retry"
+            | "POST runs/{id}/cancel"
+            | "POST runs/{id}/resume"
+            | "POST runs/{id}/retry" => json!({}),
             _ => panic!("no body is known for {name}"),
         })
     }

@@ -93,6 +93,16 @@ enum ContentView {
     },
     /// The JSON text that is signed and posted.
     Webhook { body: String },
+    /// A request that a script makes; where to is the `recipient`.
+    Http {
+        method: String,
+        /// The names only: values may be credentials.
+        headers: Vec<String>,
+        body: Option<String>,
+        /// No attempt after this.
+        #[schema(value_type = String, format = DateTime)]
+        until: Timestamp,
+    },
 }
 
 impl From<Content> for ContentView {
@@ -109,6 +119,12 @@ impl From<Content> for ContentView {
                 html,
             },
             Content::Webhook { body } => Self::Webhook { body },
+            Content::Http { request, until, .. } => Self::Http {
+                method: request.method,
+                headers: request.headers.into_keys().collect(),
+                body: request.body,
+                until,
+            },
         }
     }
 }
@@ -157,7 +173,7 @@ struct DeliveryFilter {
     /// One of pending, delivered, failed, suppressed.
     #[param(value_type = Option<String>)]
     status: Option<Status>,
-    /// `email` or `webhook`.
+    /// One of email, webhook, http.
     #[param(value_type = Option<String>)]
     channel: Option<Channel>,
     #[param(value_type = Option<Uuid>)]
@@ -243,7 +259,8 @@ pub(super) struct DeliveryAsked {
     pub(super) delivery_id: DeliveryId,
 }
 
-/// Tries a delivery again, now; also one that was delivered. A suppressed one: 409.
+/// Tries a delivery again, now; also one that was delivered. A suppressed one, and the request of a
+/// run once it has ended: 409.
 #[utoipa::path(post, path = "/api/v1/deliveries/{id}/retry", tag = "deliveries",
     params(("id" = Uuid, Path), OnlyWorkspace), request_body = RetryDelivery,
     responses((status = 202, body = DeliveryAsked)))]

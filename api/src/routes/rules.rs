@@ -1,13 +1,16 @@
 //! Rules: written, changed, and brought back.
 
 mod check;
+mod explain;
 mod fields;
 mod language;
 mod run;
 mod templates;
+mod trial;
 mod validate;
 mod versions;
 mod view;
+mod why;
 
 use super::endpoints::overtaken;
 use super::schedules::workspace_zone;
@@ -42,6 +45,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(language::routes())
         .merge(run::routes())
         .merge(templates::routes())
+        .merge(explain::routes())
+        .merge(why::routes())
 }
 
 /// Makes a rule. What the body leaves out is taken from the `//!` header of its script.
@@ -54,11 +59,11 @@ async fn create_rule(
 ) -> Result<Response, ApiError> {
     let member: Member<Manage> = caller.workspace(&app, body.workspace_id).await?;
     let workspace = member.workspace_id;
-    let existing = body.applies_to_existing();
+    let saving = body.saving();
     let spec = body.complete()?;
     let zone = workspace_zone(&app, workspace).await?;
     let (id, author) = (RuleId::new(app.now()), caller.actor.id);
-    let Checked { new, warnings } = checked(&app, workspace, id, spec, existing).await?;
+    let Checked { new, warnings } = checked(&app, workspace, id, spec, saving).await?;
     app.write_once(key, move |tx| {
         let (new, warnings) = (new.clone(), warnings.clone());
         Box::pin(async move {
@@ -176,8 +181,8 @@ async fn changed(
     fields: RuleFields,
 ) -> Result<Checked, ApiError> {
     stays(member.workspace_id, fields.workspace_id)?;
-    let existing = fields.applies_to_existing();
-    checked(app, member.workspace_id, id, fields.complete()?, existing).await
+    let saving = fields.saving();
+    checked(app, member.workspace_id, id, fields.complete()?, saving).await
 }
 
 fn stays(workspace: WorkspaceId, named: Option<WorkspaceId>) -> Result<(), Invalid> {

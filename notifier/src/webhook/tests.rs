@@ -1,38 +1,42 @@
 //! Webhooks to receivers of every kind, on real sockets.
 
-mod receiver;
-
 use super::*;
+use crate::client::ClientSettings;
+use crate::client::receiver::{Behaviour, Names, Receiver, header};
+use crate::trust;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use receiver::{Behaviour, Names, Receiver, header};
+use reqwest::dns::Resolve;
+use rustls::RootCertStore;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-fn settings(allowed: &[&str]) -> WebhookSettings {
-    WebhookSettings {
+fn settings(allowed: &[&str]) -> ClientSettings {
+    ClientSettings {
         allowed_networks: allowed
             .iter()
             .map(|network| network.parse().unwrap())
             .collect(),
-        ..WebhookSettings::default()
+        ..ClientSettings::default()
     }
 }
 
-fn local_sender() -> WebhookSender {
-    WebhookSender::new(settings(&["127.0.0.0/8"])).unwrap()
+fn local_sender() -> HttpClient {
+    HttpClient::new(settings(&["127.0.0.0/8"])).unwrap()
 }
 
-fn named_sender(settings: WebhookSettings, resolver: Arc<dyn Resolve>) -> WebhookSender {
-    WebhookSender::within(settings, resolver, RootCertStore::empty()).unwrap()
+fn named_sender(settings: ClientSettings, resolver: Arc<dyn Resolve>) -> HttpClient {
+    HttpClient::within(settings, resolver, RootCertStore::empty()).unwrap()
 }
 
-fn impatient_sender() -> WebhookSender {
-    WebhookSender::new(WebhookSettings {
+fn impatient_sender() -> HttpClient {
+    HttpClient::new(ClientSettings {
         timeout: Duration::from_millis(200),
         ..settings(&["127.0.0.0/8"])
     })
@@ -85,7 +89,7 @@ async fn a_webhook_is_signed_so_that_a_stock_library_verifies_it() {
     let mut receiver =
         Receiver::that_answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
     let request = request(&receiver.url());
-    let attempt = local_sender().send(&request).await;
+    let attempt = local_sender().send_webhook(&request).await;
     assert!(attempt.succeeded(), "{attempt:?}");
     assert_eq!(
         (attempt.status_code, attempt.response.as_deref()),
@@ -154,7 +158,7 @@ async fn during_a_rotation_both_secrets_sign() {
         retiring_secrets: vec![old.clone()],
         ..request(&receiver.url())
     };
-    assert!(local_sender().send(&request).await.succeeded());
+    assert!(local_sender().send_webhook(&request).await.succeeded());
     let seen = receiver.seen.recv().await.unwrap();
     let mut headers = HeaderMap::new();
     for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
@@ -178,7 +182,7 @@ async fn the_owners_headers_and_the_trace_go_along() {
         traceparent: Some(trace),
         ..request(&receiver.url())
     };
-    assert!(local_sender().send(&request).await.succeeded());
+    assert!(local_sender().send_webhook(&request).await.succeeded());
     let seen = receiver.seen.recv().await.unwrap();
     assert_eq!(header(&seen.head, "authorization"), Some("Bearer s3cret"));
     assert_eq!(header(&seen.head, "traceparent"), Some(&*trace.to_string()));
@@ -247,7 +251,7 @@ async fn private_addresses_are_refused_in_every_form_and_under_every_name() {
     for host in hosts {
         for scheme in ["https", "http"] {
             let attempt = sender
-                .send(&request(&format!("{scheme}://{host}:9/")))
+                .send_webhook(&request(&format!("{scheme}://{host}:9/")))
                 .await;
             let error = attempt.error.unwrap();
             assert!(
@@ -262,7 +266,9 @@ async fn private_addresses_are_refused_in_every_form_and_under_every_name() {
 async fn a_refusal_does_not_tell_what_a_name_resolves_to() {
     let resolver = Names::of(&[("internal.example.com", &[&["10.1.2.3"]])]);
     let sender = named_sender(settings(&[]), resolver);
-    let attempt = sender.send(&request("https://internal.example.com/")).await;
+    let attempt = sender
+        .send_webhook(&request("https://internal.example.com/"))
+        .await;
     let text = attempt.error.unwrap().to_string();
     assert!(
         text.contains("internal.example.com") && !text.contains("10.1.2.3"),
@@ -275,7 +281,7 @@ async fn plain_http_to_a_public_address_is_refused() {
     let resolver = Names::of(&[("hooks.example.com", &[&["93.184.216.34"]])]);
     let sender = named_sender(settings(&["127.0.0.0/8"]), resolver);
     for url in ["http://93.184.216.34/", "http://hooks.example.com/"] {
-        let attempt = sender.send(&request(url)).await;
+        let attempt = sender.send_webhook(&request(url)).await;
         let error = attempt.error.unwrap();
         assert!(
             matches!(error, SendError::Permanent(Reason::HttpsRequired { .. })),
@@ -290,7 +296,7 @@ async fn of_a_names_addresses_only_the_permitted_are_connected_to() {
     let resolver = Names::of(&[("hooks.example.com", &[&["10.0.0.1", "127.0.0.1", "::1"]])]);
     let sender = named_sender(settings(&["127.0.0.0/8"]), resolver);
     let url = format!("http://hooks.example.com:{}/", receiver.address.port());
-    assert!(sender.send(&request(&url)).await.succeeded());
+    assert!(sender.send_webhook(&request(&url)).await.succeeded());
 }
 
 #[tokio::test]
@@ -300,8 +306,8 @@ async fn a_name_that_changes_its_address_is_checked_at_every_connection() {
     let resolver = Names::of(&[("hooks.example.com", &[&["127.0.0.1"], &["10.0.0.1"]])]);
     let sender = named_sender(settings(&["127.0.0.0/8"]), resolver);
     let url = format!("http://hooks.example.com:{}/", receiver.address.port());
-    assert!(sender.send(&request(&url)).await.succeeded());
-    let again = sender.send(&request(&url)).await;
+    assert!(sender.send_webhook(&request(&url)).await.succeeded());
+    let again = sender.send_webhook(&request(&url)).await;
     assert_eq!(reason(&again).label(), "address_refused");
 }
 
@@ -313,7 +319,7 @@ async fn a_redirect_is_not_followed() {
         let answer =
             format!("HTTP/1.1 {code} Moved\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
         let receiver = Receiver::that_answers(&answer).await;
-        let attempt = local_sender().send(&request(&receiver.url())).await;
+        let attempt = local_sender().send_webhook(&request(&receiver.url())).await;
         assert_eq!(attempt.status_code, Some(code));
         assert!(
             matches!(&attempt.error, Some(SendError::Permanent(Reason::Redirected(c))) if *c == code)
@@ -330,7 +336,9 @@ async fn a_receiver_without_an_answer_is_given_up() {
         Behaviour::NeverEnds("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX: "),
     ] {
         let receiver = Receiver::that(behaviour).await;
-        let attempt = impatient_sender().send(&request(&receiver.url())).await;
+        let attempt = impatient_sender()
+            .send_webhook(&request(&receiver.url()))
+            .await;
         assert!(attempt.is_transient_failure(), "{attempt:?}");
         assert_eq!(attempt.status_code, None);
     }
@@ -340,13 +348,15 @@ async fn a_receiver_without_an_answer_is_given_up() {
 async fn the_status_counts_when_the_body_does_not_end() {
     let endless = "HTTP/1.1 200 OK\r\n\r\n";
     let receiver = Receiver::that(Behaviour::NeverEnds(endless)).await;
-    let attempt = local_sender().send(&request(&receiver.url())).await;
+    let attempt = local_sender().send_webhook(&request(&receiver.url())).await;
     assert!(attempt.succeeded(), "{attempt:?}");
     assert_eq!(attempt.response.unwrap().len(), 4_096);
 
     let cut = "HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\nsorry";
     let receiver = Receiver::that_answers(cut).await;
-    let attempt = impatient_sender().send(&request(&receiver.url())).await;
+    let attempt = impatient_sender()
+        .send_webhook(&request(&receiver.url()))
+        .await;
     assert_eq!(attempt.status_code, Some(500));
     assert_eq!(attempt.response.as_deref(), Some("sorry"));
     assert_eq!(*reason(&attempt), Reason::Status(500));
@@ -362,7 +372,7 @@ async fn a_compressed_answer_is_left_alone() {
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 16\r\n\r\n".to_vec();
     answer.extend(packed);
     let receiver = Receiver::that(Behaviour::Answers(answer)).await;
-    let attempt = local_sender().send(&request(&receiver.url())).await;
+    let attempt = local_sender().send_webhook(&request(&receiver.url())).await;
     assert!(attempt.succeeded());
     assert_eq!(attempt.response.as_deref(), Some("\u{fffd}packed"));
 }
@@ -370,12 +380,12 @@ async fn a_compressed_answer_is_left_alone() {
 #[tokio::test]
 async fn a_receiver_that_is_gone_says_so_and_a_busy_one_when_to_come_back() {
     let receiver = Receiver::that_answers("HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n").await;
-    let attempt = local_sender().send(&request(&receiver.url())).await;
+    let attempt = local_sender().send_webhook(&request(&receiver.url())).await;
     assert!(attempt.endpoint_is_gone() && !attempt.is_transient_failure());
 
     let busy = "HTTP/1.1 429 Slow down\r\nRetry-After: 999999999999\r\nContent-Length: 0\r\n\r\n";
     let receiver = Receiver::that_answers(busy).await;
-    let attempt = local_sender().send(&request(&receiver.url())).await;
+    let attempt = local_sender().send_webhook(&request(&receiver.url())).await;
     assert!(attempt.is_transient_failure());
     let wait = attempt.error.unwrap().retry_after();
     assert_eq!(wait, Some(Duration::from_secs(86_400)));
@@ -386,21 +396,23 @@ async fn a_receiver_that_is_down_or_not_http_is_tried_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = format!("http://{}/?token=s3cret", listener.local_addr().unwrap());
     drop(listener);
-    let attempt = local_sender().send(&request(&closed)).await;
+    let attempt = local_sender().send_webhook(&request(&closed)).await;
     assert_eq!(reason(&attempt).label(), "connection");
     assert!(!format!("{attempt:?}").contains("s3cret"));
 
     let hangs_up = Receiver::that(Behaviour::HangsUp).await;
     let nonsense = Receiver::that_answers("SSH-2.0-OpenSSH_9.6\r\n\r\n").await;
     for receiver in [hangs_up, nonsense] {
-        let attempt = local_sender().send(&request(&receiver.url())).await;
+        let attempt = local_sender().send_webhook(&request(&receiver.url())).await;
         assert_eq!(reason(&attempt).label(), "interrupted");
         assert!(attempt.is_transient_failure());
     }
 
     let resolver = Names::of(&[]);
     let sender = named_sender(settings(&[]), resolver);
-    let attempt = sender.send(&request("https://nowhere.example.com/")).await;
+    let attempt = sender
+        .send_webhook(&request("https://nowhere.example.com/"))
+        .await;
     assert_eq!(
         *reason(&attempt),
         Reason::Connection("no such name".to_owned())
@@ -412,7 +424,7 @@ async fn a_receiver_that_is_down_or_not_http_is_tried_again() {
 async fn tls_to_a_receiver_that_speaks_none_fails_and_sends_nothing() {
     let mut receiver = Receiver::that_answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     let url = format!("https://{}/", receiver.address);
-    let attempt = impatient_sender().send(&request(&url)).await;
+    let attempt = impatient_sender().send_webhook(&request(&url)).await;
     assert!(attempt.is_transient_failure(), "{attempt:?}");
     assert!(receiver.seen.try_recv().is_err());
 }
@@ -469,8 +481,8 @@ async fn https_reaches_whom_it_trusts_under_the_right_name_only() {
         (trust::all_roots(), &url, false),
     ] {
         let settings = settings(&["127.0.0.0/8"]);
-        let sender = WebhookSender::within(settings, resolver.clone(), roots).unwrap();
-        let attempt = sender.send(&request(url)).await;
+        let sender = HttpClient::within(settings, resolver.clone(), roots).unwrap();
+        let attempt = sender.send_webhook(&request(url)).await;
         assert_eq!(attempt.succeeded(), fine, "{attempt:?}");
         match fine {
             true => assert_eq!(attempt.response.as_deref(), Some("secret")),

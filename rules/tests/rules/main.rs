@@ -21,6 +21,7 @@ mod lists;
 mod pool;
 mod queries;
 mod replay;
+mod simulation;
 mod state;
 mod support;
 mod suspending;

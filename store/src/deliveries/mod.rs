@@ -9,8 +9,8 @@ pub use write::{count_external, existing, insert, pending, report, retry_now};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use smarttasks_model::{
-    DeliveryId, EndpointId, NotificationId, RuleId, RunId, TaskId, Timestamp, TraceParent,
-    WorkspaceId,
+    ApprovalId, DeliveryId, EndpointId, HttpRequest, NotificationId, RuleId, RunId, TaskId,
+    Timestamp, TraceParent, WaitId, WorkspaceId,
 };
 use std::fmt;
 use std::str::FromStr;
@@ -70,6 +70,8 @@ pub enum Channel {
     Email,
     /// A signed POST.
     Webhook,
+    /// A request that a script makes.
+    Http,
 }
 
 impl Channel {
@@ -78,6 +80,7 @@ impl Channel {
         match self {
             Self::Email => "email",
             Self::Webhook => "webhook",
+            Self::Http => "http",
         }
     }
 }
@@ -96,12 +99,33 @@ pub enum Content {
         text: String,
         /// The HTML alternative, when the script gave one.
         html: Option<String>,
+        /// What it asks the recipient: its links are put in when it is sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        question: Option<Question>,
     },
     /// A POST; where to is the delivery's recipient, or its endpoint as it is then.
     Webhook {
         /// The JSON that is signed and sent.
         body: String,
     },
+    /// A request whose answer a run waits for.
+    Http {
+        /// What is asked.
+        request: Box<HttpRequest>,
+        /// Who waits.
+        wait: WaitId,
+        /// No attempt after this.
+        until: Timestamp,
+    },
+}
+
+/// A question that a mail asks.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Question {
+    /// Its id.
+    pub approval_id: ApprovalId,
+    /// Until when its links hold.
+    pub expires_at: Timestamp,
 }
 
 impl Content {
@@ -110,7 +134,13 @@ impl Content {
         match self {
             Self::Email { .. } => Channel::Email,
             Self::Webhook { .. } => Channel::Webhook,
+            Self::Http { .. } => Channel::Http,
         }
+    }
+
+    /// Whether nobody wants it any more after `at`.
+    pub fn is_over_at(&self, at: Timestamp) -> bool {
+        matches!(self, Self::Http { until, .. } if at > *until)
     }
 }
 
@@ -175,7 +205,7 @@ pub struct Attempt {
 /// What follows from an attempt.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The receiver took it.
+    /// The receiver took it, or answered it.
     Delivered,
     /// Another attempt is made then.
     Retry(Timestamp),

@@ -1,7 +1,7 @@
 //! Recording deliveries and what comes of their attempts.
 
 use super::read::find;
-use super::{Delivery, Outcome, Report, Status};
+use super::{Channel, Delivery, Outcome, Report, Status};
 use crate::entity::{attempts, deliveries};
 use crate::{Conflict, Due, Error, Result, Timer, Tx};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
@@ -219,11 +219,14 @@ async fn insert_attempts(tx: &mut Tx, reports: &[Report]) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Conflict::Suppressed`], because what keeps a workspace from sending
-/// must not be undone by asking again.
+/// must not be undone by asking again; [`Conflict::RequestEnded`].
 pub async fn retry_now(tx: &mut Tx, workspace: WorkspaceId, id: DeliveryId) -> Result<()> {
     let row = find(tx.conn(), workspace, id).await?;
     if row.status == Status::Suppressed.as_str() {
         return Err(Conflict::Suppressed.into());
+    }
+    if row.channel == Channel::Http.as_str() && row.status != Status::Pending.as_str() {
+        return Err(Conflict::RequestEnded.into());
     }
     let now = tx.now().unix_millis();
     deliveries::Entity::update_many()

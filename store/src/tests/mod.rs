@@ -86,6 +86,7 @@ async fn every_entity_can_be_selected_from_on_a_fresh_database() {
     let mut selected = select_from_each!(
         db,
         activity,
+        approvals,
         attempts,
         comments,
         dead_letters,
@@ -102,6 +103,8 @@ async fn every_entity_can_be_selected_from_on_a_fresh_database() {
         rule_stats,
         rule_versions,
         rules,
+        run_segments,
+        run_waits,
         runs,
         sessions,
         signing_keys,

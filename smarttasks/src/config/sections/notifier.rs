@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 section! {
     /// The sending of notifications.
     "notifier" => Notifier {
-        /// How many mails and webhooks may be on their way at one time.
+        /// How many mails, webhooks and requests of scripts may be on their way at one time.
         concurrency: NonZeroUsize = WhenAbsent::Text("256"),
     }
 }

@@ -9,11 +9,13 @@ use std::time::Duration;
 /// A receiver's `Retry-After` counts up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
+/// What an answer to a webhook means.
+///
 /// Success is 2xx. For good fail only redirects, which are never followed, and 410, by which a
 /// receiver says that it wants no more. Everything else is worth another try, also 4xx: receivers
 /// are configured wrongly, and then rightly (Standard Webhooks 1.0, "Deliverability and
-/// reliability"). `Retry-After` is honoured with 429 and 503, where HTTP gives it a meaning.
-pub(super) fn judge(
+/// reliability").
+pub(crate) fn of_webhook(
     status: StatusCode,
     headers: &HeaderMap,
     now: Timestamp,
@@ -23,11 +25,34 @@ pub(super) fn judge(
         200..=299 => Ok(()),
         300..=399 => Err(SendError::Permanent(Reason::Redirected(code))),
         410 => Err(SendError::Permanent(Reason::Gone)),
-        429 | 503 => Err(SendError::Transient {
-            reason: Reason::Status(code),
-            retry_after: retry_after(headers, now),
-        }),
-        _ => Err(SendError::transient(Reason::Status(code))),
+        _ => Err(again(status, headers, now)),
+    }
+}
+
+/// What an answer to a script's request means.
+///
+/// Every status is an answer for the script to judge, redirects and refusals too, but for those
+/// that say "not now": 408, 425, 429 and 5xx.
+pub(crate) fn of_request(
+    status: StatusCode,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<(), SendError> {
+    match status.as_u16() {
+        408 | 425 | 429 | 500..=599 => Err(again(status, headers, now)),
+        _ => Ok(()),
+    }
+}
+
+/// `Retry-After` is honoured with 429 and 503, where HTTP gives it a meaning.
+fn again(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> SendError {
+    let code = status.as_u16();
+    SendError::Transient {
+        reason: Reason::Status(code),
+        retry_after: match code {
+            429 | 503 => retry_after(headers, now),
+            _ => None,
+        },
     }
 }
 
@@ -56,7 +81,7 @@ mod tests {
         if let Some(text) = retry_after {
             headers.insert(header::RETRY_AFTER, text.parse().unwrap());
         }
-        judge(StatusCode::from_u16(code).unwrap(), &headers, now)
+        of_webhook(StatusCode::from_u16(code).unwrap(), &headers, now)
     }
 
     #[test]
@@ -77,6 +102,24 @@ mod tests {
                 _ => "again",
             };
             assert_eq!(verdict, expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn to_a_request_every_status_is_an_answer_but_those_that_say_not_now() {
+        let now = Timestamp::from_unix_millis(0);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, "60".parse().unwrap());
+        for code in 100..=599 {
+            let verdict = of_request(StatusCode::from_u16(code).unwrap(), &headers, now);
+            let waits = verdict.err().map(|error| error.retry_after());
+            let minute = Some(Duration::from_secs(60));
+            let expected = match code {
+                429 | 503 => Some(minute),
+                408 | 425 | 500..=599 => Some(None),
+                _ => None,
+            };
+            assert_eq!(waits, expected, "{code}");
         }
     }
 

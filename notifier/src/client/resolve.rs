@@ -8,7 +8,7 @@ use smarttasks_model::{WebhookUrl, net};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// Whether a webhook may connect to `address`: encrypted to public addresses and allowed
+/// Whether a request may connect to `address`: encrypted to public addresses and allowed
 /// networks, in plain text to allowed networks only.
 pub(super) fn may_connect(is_https: bool, address: IpAddr, allowed: &[IpNet]) -> bool {
     match is_https {
@@ -17,7 +17,7 @@ pub(super) fn may_connect(is_https: bool, address: IpAddr, allowed: &[IpNet]) ->
     }
 }
 
-/// The answer of a resolver, less the addresses that webhooks may not reach.
+/// The answer of a resolver, less the addresses that may not be reached.
 pub(super) struct Guard {
     resolver: Arc<dyn Resolve>,
     allowed: Arc<[IpNet]>,

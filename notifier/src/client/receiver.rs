@@ -11,42 +11,58 @@ use tokio::sync::mpsc;
 
 /// How a receiver behaves once it has read a request.
 #[derive(Clone)]
-pub(super) enum Behaviour {
+pub(crate) enum Behaviour {
     Answers(Vec<u8>),
+    /// Each request gets the next answer, the last one stays.
+    AnswersInTurn(&'static [&'static str]),
     StaysSilent,
     DripsABytePerTick(&'static str),
     NeverEnds(&'static str),
     HangsUp,
 }
 
-pub(super) struct Receiver {
-    pub(super) address: SocketAddr,
-    pub(super) seen: mpsc::UnboundedReceiver<Seen>,
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
+    pub(crate) seen: mpsc::UnboundedReceiver<Seen>,
 }
 
-pub(super) struct Seen {
-    pub(super) head: String,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Seen {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Behaviour {
+    fn in_turn(&self, turn: usize) -> Self {
+        match self {
+            Self::AnswersInTurn(answers) => {
+                Self::Answers(answers[turn.min(answers.len() - 1)].as_bytes().to_vec())
+            }
+            other => other.clone(),
+        }
+    }
 }
 
 impl Receiver {
-    pub(super) async fn that(behaviour: Behaviour) -> Self {
+    pub(crate) async fn that(behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, seen) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, behaviour.clone(), sender.clone()));
+            for turn in 0.. {
+                let Ok((stream, _)) = listener.accept().await else {
+                    return;
+                };
+                tokio::spawn(serve(stream, behaviour.in_turn(turn), sender.clone()));
             }
         });
         Self { address, seen }
     }
 
-    pub(super) async fn that_answers(answer: &str) -> Self {
+    pub(crate) async fn that_answers(answer: &str) -> Self {
         Self::that(Behaviour::Answers(answer.as_bytes().to_vec())).await
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/hook?x=1", self.address)
     }
 }
@@ -64,6 +80,7 @@ async fn serve(mut stream: TcpStream, behaviour: Behaviour, seen: mpsc::Unbounde
 async fn behave(stream: &mut TcpStream, behaviour: Behaviour) -> std::io::Result<()> {
     match behaviour {
         Behaviour::Answers(answer) => stream.write_all(&answer).await,
+        Behaviour::AnswersInTurn(_) => Ok(()),
         Behaviour::StaysSilent => stream.read_u8().await.map(|_| ()),
         Behaviour::HangsUp => Ok(()),
         Behaviour::DripsABytePerTick(answer) => {
@@ -89,13 +106,13 @@ async fn read_request(stream: &mut TcpStream) -> Option<Seen> {
         head.push(stream.read_u8().await.ok()?);
     }
     let head = String::from_utf8(head).ok()?;
-    let length = header(&head, "content-length")?.parse().ok()?;
+    let length = header(&head, "content-length").map_or(Some(0), |length| length.parse().ok())?;
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
     Some(Seen { head, body })
 }
 
-pub(super) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let mut values = head.lines().filter_map(|line| {
         let (found, value) = line.split_once(": ")?;
         found.eq_ignore_ascii_case(name).then_some(value)
@@ -106,10 +123,10 @@ pub(super) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Names and their addresses: each question takes the next list, the last one stays.
-pub(super) struct Names(Mutex<HashMap<&'static str, Vec<Vec<IpAddr>>>>);
+pub(crate) struct Names(Mutex<HashMap<&'static str, Vec<Vec<IpAddr>>>>);
 
 impl Names {
-    pub(super) fn of(names: &[(&'static str, &[&[&str]])]) -> Arc<Self> {
+    pub(crate) fn of(names: &[(&'static str, &[&[&str]])]) -> Arc<Self> {
         let parse = |list: &&[&str]| list.iter().map(|a| a.parse().unwrap()).collect();
         let entries = names
             .iter()

@@ -1,0 +1,388 @@
+//! Questions to people, for whose answers runs wait.
+//!
+//! A question is asked by mail, with two links, and answered once: by whoever has a link, or by
+//! somebody who is logged in. Its answer and the message that wakes the run commit together.
+
+mod links;
+mod mail;
+
+pub use links::Links;
+pub use mail::mail;
+
+use crate::db::{at, chunks};
+use crate::entity::approvals::{self, Column, Entity};
+use crate::page::{self, Listed, Page};
+use crate::{Db, Error, Result, Tx};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, IntoActiveModel, Order, QueryFilter, QuerySelect, Select,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use smarttasks_model::{
+    ApprovalId, Because, Message, RuleId, RunId, TaskId, Timestamp, UserId, WaitId, Wake,
+    WorkspaceId,
+};
+use std::fmt;
+use std::str::FromStr;
+
+/// Where a question stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Waiting for an answer.
+    Pending,
+    /// Answered with yes.
+    Approved,
+    /// Answered with no.
+    Denied,
+    /// Not answered in time.
+    Expired,
+    /// Not wanted any more: the run has ended, or has gone on by other means.
+    Cancelled,
+}
+
+impl Status {
+    const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Approved,
+        Self::Denied,
+        Self::Expired,
+        Self::Cancelled,
+    ];
+
+    /// The name, as in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    const fn of(approved: bool) -> Self {
+        match approved {
+            true => Self::Approved,
+            false => Self::Denied,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Status {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| Error::Unreadable("approval", text.to_owned()))
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct NewApproval {
+    /// Derived from the run and its wait.
+    pub id: ApprovalId,
+    /// Where it belongs.
+    pub workspace_id: WorkspaceId,
+    /// Who waits.
+    pub wait: WaitId,
+    /// The rule that asks.
+    pub rule_id: RuleId,
+    /// What it is called.
+    pub rule_name: String,
+    /// The task that it is about.
+    pub task_id: Option<TaskId>,
+    /// What that is called.
+    pub task_title: Option<String>,
+    /// Who is asked.
+    pub user_id: UserId,
+    /// What they are asked.
+    pub question: String,
+    /// When the run goes on without an answer.
+    pub expires_at: Timestamp,
+}
+
+/// A question.
+#[derive(Clone, Debug)]
+pub struct Approval {
+    /// What is asked.
+    pub asked: NewApproval,
+    /// When.
+    pub created_at: Timestamp,
+    /// Where it stood when somebody last wrote it; see [`Approval::status_at`].
+    pub status: Status,
+    /// Who answered.
+    pub answered_by: Option<UserId>,
+    /// When.
+    pub answered_at: Option<Timestamp>,
+}
+
+impl Approval {
+    /// Where it stands at `now`: whoever closes it may come later than its time.
+    pub fn status_at(&self, now: Timestamp) -> Status {
+        match self.status {
+            Status::Pending if now > self.asked.expires_at => Status::Expired,
+            status => status,
+        }
+    }
+
+    /// What its run goes on with.
+    fn value(&self) -> Option<Value> {
+        let approved = match self.status {
+            Status::Approved => true,
+            Status::Denied => false,
+            Status::Pending | Status::Expired | Status::Cancelled => return None,
+        };
+        Some(json!({ "approved": approved, "by": self.answered_by }))
+    }
+}
+
+/// What came of an answer.
+#[derive(Clone, Debug)]
+pub enum Answered {
+    /// It counts.
+    Taken(Approval),
+    /// It comes too late: the question was answered before, or is closed.
+    TooLate(Approval),
+}
+
+/// Asks. The mail is published beside it; see [`mail()`].
+pub fn ask(tx: &mut Tx, new: NewApproval) -> Approval {
+    let row = approvals::Model {
+        id: new.id.0,
+        workspace_id: new.workspace_id.0,
+        run_id: new.wait.run_id.0,
+        // A run has a thousand waits at most.
+        wait: i32::try_from(new.wait.number).unwrap_or(i32::MAX),
+        rule_id: new.rule_id.0,
+        rule_name: new.rule_name.clone(),
+        task_id: new.task_id.map(|id| id.0),
+        task_title: new.task_title.clone(),
+        user_id: new.user_id.0,
+        question: new.question.clone(),
+        created_at: tx.now().unix_millis(),
+        expires_at: new.expires_at.unix_millis(),
+        status: Status::Pending.as_str().to_owned(),
+        answered_by: None,
+        answered_at: None,
+    };
+    tx.insert::<Entity>(row.into_active_model());
+    Approval {
+        asked: new,
+        created_at: tx.now(),
+        status: Status::Pending,
+        answered_by: None,
+        answered_at: None,
+    }
+}
+
+/// Answers, unless somebody has answered or the question is closed; wakes the run.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn answer(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: ApprovalId,
+    approved: bool,
+    by: UserId,
+) -> Result<Answered> {
+    let row = of_workspace(workspace, id)
+        .lock_exclusive()
+        .one(tx.conn())
+        .await?;
+    let mut approval: Approval = row.ok_or(Error::NotFound("approval"))?.try_into()?;
+    let now = tx.now();
+    if approval.status_at(now) != Status::Pending {
+        return Ok(Answered::TooLate(approval));
+    }
+    approval.status = Status::of(approved);
+    approval.answered_by = Some(by);
+    approval.answered_at = Some(now);
+    Entity::update_many()
+        .col_expr(Column::Status, Expr::value(approval.status.as_str()))
+        .col_expr(Column::AnsweredBy, Expr::value(by.0))
+        .col_expr(Column::AnsweredAt, Expr::value(now.unix_millis()))
+        .filter(Column::Id.eq(id.0))
+        .exec(tx.write_conn())
+        .await?;
+    tx.publish(Message::Wake(Box::new(Wake {
+        workspace_id: workspace,
+        wait: approval.asked.wait,
+        because: Because::Answer {
+            value: approval.value().unwrap_or_default(),
+        },
+        failures: 0,
+    })))?;
+    Ok(Answered::Taken(approval))
+}
+
+/// What the run goes on with, when somebody has answered: a wait whose time is over may have an
+/// answer that came in time, and whose message is on its way.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn answered(db: &Db, wait: WaitId) -> Result<Option<Value>> {
+    let number = i32::try_from(wait.number).unwrap_or(i32::MAX);
+    let row = Entity::find()
+        .filter(Column::RunId.eq(wait.run_id.0))
+        .filter(Column::Wait.eq(number))
+        .one(db.reader())
+        .await?;
+    let approval = row.map(Approval::try_from).transpose()?;
+    Ok(approval.and_then(|approval| approval.value()))
+}
+
+/// Closes what these runs have asked and nobody has answered: they go on without, or have ended.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn close(tx: &mut Tx, runs: impl IntoIterator<Item = RunId>) -> Result<()> {
+    let now = tx.now();
+    for runs in chunks(runs) {
+        let open = Condition::all()
+            .add(Column::RunId.is_in(runs.into_iter().map(|id| id.0)))
+            .add(Column::Status.eq(Status::Pending.as_str()));
+        let in_vain = Column::ExpiresAt.lte(now.unix_millis());
+        set_status(tx, open.clone().add(in_vain), Status::Expired).await?;
+        set_status(tx, open, Status::Cancelled).await?;
+    }
+    Ok(())
+}
+
+async fn set_status(tx: &mut Tx, which: Condition, status: Status) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::Status, Expr::value(status.as_str()))
+        .filter(which)
+        .exec(tx.write_conn())
+        .await?;
+    Ok(())
+}
+
+/// A question of this workspace.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn get(db: &Db, workspace: WorkspaceId, id: ApprovalId) -> Result<Approval> {
+    let row = of_workspace(workspace, id).one(db.reader()).await?;
+    row.ok_or(Error::NotFound("approval"))?.try_into()
+}
+
+/// The question that a link answers, when the link is one of ours.
+///
+/// # Errors
+/// [`Error::NotFound`], whatever is wrong with the link.
+pub async fn linked(
+    db: &Db,
+    links: &Links,
+    id: ApprovalId,
+    approved: bool,
+    token: &str,
+) -> Result<Approval> {
+    let row = Entity::find_by_id(id.0).one(db.reader()).await?;
+    let approval: Approval = row.ok_or(Error::NotFound("approval"))?.try_into()?;
+    match links.verify(id, approval.asked.expires_at, approved, token) {
+        true => Ok(approval),
+        false => Err(Error::NotFound("approval")),
+    }
+}
+
+/// Which questions of a workspace.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter {
+    /// To this person.
+    pub user_id: Option<UserId>,
+    /// That stand there.
+    pub status: Option<Status>,
+    /// Of this run.
+    pub run_id: Option<RunId>,
+}
+
+/// The questions of a workspace as of `now`, newest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list(
+    db: &Db,
+    workspace: WorkspaceId,
+    filter: &Filter,
+    now: Timestamp,
+    page: &Page,
+) -> Result<Listed<Approval>> {
+    let query = Entity::find()
+        .filter(Column::WorkspaceId.eq(workspace.0))
+        .filter(
+            Condition::all()
+                .add_option(filter.user_id.map(|id| Column::UserId.eq(id.0)))
+                .add_option(filter.run_id.map(|id| Column::RunId.eq(id.0)))
+                .add_option(filter.status.map(|status| standing(status, now))),
+        );
+    let convert = Approval::try_from;
+    page::by_id(
+        db,
+        query,
+        Column::Id,
+        Order::Desc,
+        page,
+        |row| row.id,
+        convert,
+    )
+    .await
+}
+
+/// As [`Approval::status_at`] says.
+fn standing(status: Status, now: Timestamp) -> Condition {
+    let is = |status: Status| Column::Status.eq(status.as_str());
+    let now = now.unix_millis();
+    match status {
+        Status::Pending => Condition::all()
+            .add(is(Status::Pending))
+            .add(Column::ExpiresAt.gte(now)),
+        Status::Expired => Condition::any().add(is(Status::Expired)).add(
+            Condition::all()
+                .add(is(Status::Pending))
+                .add(Column::ExpiresAt.lt(now)),
+        ),
+        other => Condition::all().add(is(other)),
+    }
+}
+
+fn of_workspace(workspace: WorkspaceId, id: ApprovalId) -> Select<Entity> {
+    Entity::find_by_id(id.0).filter(Column::WorkspaceId.eq(workspace.0))
+}
+
+impl TryFrom<approvals::Model> for Approval {
+    type Error = Error;
+    fn try_from(row: approvals::Model) -> Result<Self> {
+        Ok(Self {
+            asked: NewApproval {
+                id: ApprovalId(row.id),
+                workspace_id: WorkspaceId(row.workspace_id),
+                wait: WaitId {
+                    run_id: RunId(row.run_id),
+                    number: u32::try_from(row.wait).unwrap_or_default(),
+                },
+                rule_id: RuleId(row.rule_id),
+                rule_name: row.rule_name,
+                task_id: row.task_id.map(TaskId),
+                task_title: row.task_title,
+                user_id: UserId(row.user_id),
+                question: row.question,
+                expires_at: at(row.expires_at),
+            },
+            created_at: at(row.created_at),
+            status: row.status.parse()?,
+            answered_by: row.answered_by.map(UserId),
+            answered_at: row.answered_at.map(at),
+        })
+    }
+}
