@@ -25,6 +25,7 @@ mod simulation;
 mod state;
 mod support;
 mod suspending;
+mod waits;
 mod world;
 
 #[global_allocator]
