@@ -2,6 +2,8 @@
 
 use crate::etag::IfMatch;
 use crate::problem::{ApiError, Code};
+use smarttasks_model::TimeZone;
+use smarttasks_store::approvals::Approval;
 use smarttasks_store::{Conflict, Error};
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ impl From<Error> for ApiError {
         match error {
             Error::NotFound(what) => Self::not_found(what),
             Error::Changed { current } => IfMatch::failed(current),
+            Error::Closed(approval) => Self::closed(&approval),
             Error::Invalid(wrong) => Self::invalid(wrong),
             Error::Conflict(Conflict::EmailTaken) => Self::new(
                 Code::EmailTaken,
@@ -35,6 +38,17 @@ impl From<Error> for ApiError {
                 Code::Conflict,
                 "The run that made the request has gone on with what came of it, and another answer would be nobody's; retry the run instead.",
             ),
+            Error::Conflict(Conflict::RunEnded) => {
+                Self::new(Code::Conflict, "The run has ended; see its `status`.")
+            }
+            Error::Conflict(Conflict::RunNotFailed) => Self::new(
+                Code::Conflict,
+                "Only a run that has failed, diverged or been cancelled can be tried again; see its `status`.",
+            ),
+            Error::Conflict(Conflict::NoSegment) => Self::new(
+                Code::Conflict,
+                "The run did not end in going on after a wait; try it again from the `start`.",
+            ),
             Error::Conflict(Conflict::Exists) | Error::Overtaken => Self::new(
                 Code::Conflict,
                 "Somebody else did the same at the same time.",
@@ -50,6 +64,15 @@ impl From<Error> for ApiError {
                 Self::internal(error)
             }
         }
+    }
+}
+
+impl ApiError {
+    /// 409 that says what has come of a question.
+    fn closed(approval: &Approval) -> Self {
+        let outcome = approval.outcome(&TimeZone::default()).unwrap_or_default();
+        let detail = format!("The question is not open any more. {outcome}");
+        Self::new(Code::Conflict, detail)
     }
 }
 

@@ -1,17 +1,16 @@
 //! Writes what was planned: runs, changes, events and notifications, in one transaction with the
 //! receipts of the messages that led to them.
 
-use crate::plan::{Plan, PlannedRun, Step};
-use crate::quarantine;
+use crate::plan::Plan;
+use crate::run::{PlannedRun, Step, change, fact};
+use crate::{quarantine, suspend};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use smarttasks_bus::Batch;
-use smarttasks_model::{
-    ChangeId, CommentId, Event, EventData, EventId, Message, RuleId, RunId, RunStatus,
-};
+use smarttasks_model::{CommentId, Event, EventData, EventId, Message, RuleId, RunId, RunStatus};
 use smarttasks_rules::Action;
 use smarttasks_store::runs::{self, Ended, Run, RunError};
-use smarttasks_store::{Cause, Db, Error, Result, Tx, comments, state, tasks};
+use smarttasks_store::{Cause, Db, Error, Result, Tx, comments, state, tasks, waits};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -34,28 +33,37 @@ async fn write(tx: &mut Tx, plan: &Plan, batch: &Batch) -> Result<()> {
     for put_off in &plan.put_off {
         tx.schedule(put_off.timer());
     }
+    let events: Vec<&Event> = plan.events.iter().map(|event| &**event).collect();
+    waits::wake(tx, &events).await?;
     perform_all(tx, &plan.runs, &plan.versions).await?;
     Ok(())
 }
 
-/// Does what these runs ask for, and records them; those that exist already are left as they are.
-/// Those that succeeded, now or before.
+/// Does what these runs ask for, and records them; those that exist already, or have gone on
+/// already, are left as they are. Those that matched, now or before.
 pub(crate) async fn perform_all(
     tx: &mut Tx,
     runs: &[PlannedRun],
     versions: &HashMap<RuleId, i64>,
 ) -> Result<HashSet<RunId>> {
-    let existing = runs::existing(tx, runs.iter().map(|planned| planned.run.id)).await?;
+    let existing = runs::existing(tx, begun(runs).map(|planned| planned.run.id)).await?;
+    let mut open = suspend::Open::load(tx, runs).await?;
     let mut ended = Vec::new();
     let mut kept: BTreeMap<RuleId, &PlannedRun> = BTreeMap::new();
-    let mut succeeded = HashSet::new();
+    let mut matched = HashSet::new();
     for planned in runs {
         if existing.contains(&planned.run.id) {
-            succeeded.insert(planned.run.id);
+            matched.insert(planned.run.id);
             continue;
         }
         if !planned.recorded {
             kept.insert(planned.run.rule_id, planned);
+            continue;
+        }
+        if !open.admits(tx, planned).await? {
+            if planned.state.is_some() && followed(planned, runs) {
+                return Err(Error::Overtaken);
+            }
             continue;
         }
         let run = perform(tx, planned).await?;
@@ -64,19 +72,27 @@ pub(crate) async fn perform_all(
             return Err(Error::Overtaken);
         }
         told(&run);
-        if run.status != RunStatus::Failed {
-            succeeded.insert(run.id);
+        if matches!(run.status, RunStatus::Succeeded | RunStatus::Suspended) {
+            matched.insert(run.id);
             if planned.state.is_some() {
                 kept.insert(run.rule_id, planned);
             }
         }
-        runs::record(tx, &run)?;
-        let depth = planned.event.depth;
-        ended.push(Ended { run, depth });
+        open.record(tx, planned, &run).await?;
+        ended.push(Ended {
+            run,
+            begun: planned.waits_before() == 0,
+            depth: planned.event.depth,
+        });
     }
     keep(tx, kept, versions).await?;
     runs::count(tx, &ended).await?;
-    Ok(succeeded)
+    Ok(matched)
+}
+
+/// Those that begin.
+fn begun(runs: &[PlannedRun]) -> impl Iterator<Item = &PlannedRun> {
+    runs.iter().filter(|planned| planned.wake.is_none())
 }
 
 /// Whether a later run is of the same rule.
@@ -109,7 +125,11 @@ fn told(run: &Run) {
         trace.id = run.traceparent.map(|parent| parent.trace_id()),
         error = run.error.as_ref().map(|error| error.message.as_str()),
         "rule {}",
-        if run.error.is_some() { "failed" } else { "matched" }
+        match run.status {
+            RunStatus::Suspended => "waits",
+            RunStatus::Succeeded => "matched",
+            _ => "failed",
+        }
     );
 }
 
@@ -127,14 +147,16 @@ async fn perform(tx: &mut Tx, planned: &PlannedRun) -> Result<Run> {
     match done {
         Err(Error::Invalid(wrong)) => {
             let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
-            Ok(failed(&planned.run, told.join("; ")))
+            Ok(failed(planned, told.join("; ")))
         }
-        Err(Error::Conflict(conflict)) => Ok(failed(&planned.run, conflict.to_string())),
+        Err(Error::Conflict(conflict)) => Ok(failed(planned, conflict.to_string())),
         done => done,
     }
 }
 
-fn failed(run: &Run, message: String) -> Run {
+/// What the segments before have done stays done.
+fn failed(planned: &PlannedRun, message: String) -> Run {
+    let before = planned.before.as_deref();
     Run {
         status: RunStatus::Failed,
         error: Some(RunError {
@@ -142,8 +164,12 @@ fn failed(run: &Run, message: String) -> Run {
             line: None,
             column: None,
         }),
-        actions: Vec::new(),
-        ..run.clone()
+        actions: before.map_or_else(Vec::new, |run| run.actions.clone()),
+        finished_at: Some(planned.now),
+        resumes_at: None,
+        waits: planned.waits_before(),
+        waiting: before.and_then(|run| run.waiting.clone()),
+        ..planned.run.clone()
     }
 }
 
@@ -157,12 +183,13 @@ async fn take_steps(tx: &mut Tx, planned: &PlannedRun) -> Result<Run> {
                 tx.publish(Message::Notification(notification.clone()))?;
             }
             Step::Do(action) => {
-                let done = act(tx, planned, number, action, &cause).await;
+                let of_run = planned.actions_before + number;
+                let done = act(tx, planned, of_run, action, &cause).await;
                 if let Err(Error::NotFound(_)) = &done {
                     // The task was deleted meanwhile; what else the run asks for stands.
                     if let Some(detail) = run
                         .actions
-                        .get_mut(number)
+                        .get_mut(planned.records_before() + number)
                         .and_then(|record| record.detail.as_object_mut())
                     {
                         detail.insert("suppressed".to_owned(), json!("the task is gone"));
@@ -179,7 +206,7 @@ async fn take_steps(tx: &mut Tx, planned: &PlannedRun) -> Result<Run> {
 fn cause_of(planned: &PlannedRun) -> Cause {
     let run = &planned.run;
     Cause {
-        change: ChangeId::derived(planned.event.time, &[run.id.as_bytes(), b"change"]),
+        change: change(&planned.event, run.id, planned.waits_before()),
         actor: None,
         rule_id: Some(run.rule_id),
         depth: planned.event.depth.saturating_add(1),
@@ -190,14 +217,14 @@ fn cause_of(planned: &PlannedRun) -> Cause {
 fn act<'a>(
     tx: &'a mut Tx,
     planned: &'a PlannedRun,
-    number: usize,
+    of_run: usize,
     action: &'a Action,
     cause: &'a Cause,
 ) -> BoxFuture<'a, Result<()>> {
     let workspace = planned.run.workspace_id;
-    let now = planned.run.started_at;
+    let now = planned.now;
     let run = planned.run.id;
-    let number = number.to_be_bytes();
+    let number = of_run.to_be_bytes();
     Box::pin(async move {
         match action {
             Action::Email { .. } | Action::Notify { .. } | Action::Webhook { .. } => Ok(()),
@@ -222,8 +249,7 @@ fn act<'a>(
                 task_id: planned.run.task_id,
                 time: now,
                 traceparent: cause.traceparent,
-                // Each is a fact of its own: a rule may fire for each of them.
-                change: ChangeId::derived(now, &[run.as_bytes(), &number]),
+                change: fact(now, run, of_run),
                 depth: cause.depth,
                 actor_id: None,
                 rule_id: None,

@@ -465,8 +465,11 @@ impl Rules {
         {
             self.unsure.insert(rule);
         }
-        let told =
-            outcome.error.is_some() || !outcome.actions.is_empty() || outcome.state.is_some();
+        // A run that has waited is told of though it may only end.
+        let told = outcome.error.is_some()
+            || acts(outcome)
+            || outcome.state.is_some()
+            || outcome.segment.is_some();
         if told {
             self.told.insert(job.inputs.run_id);
         }
@@ -489,7 +492,7 @@ impl Taken {
         let mut outcome = job.program.evaluate(job.inputs.clone());
         let took = outcome.duration.saturating_sub(job.inputs.spent);
         used.charge(job.workspace(), took);
-        if job.withheld && !outcome.actions.is_empty() {
+        if job.withheld && acts(&outcome) {
             outcome.state = None;
         }
         if let Some(Need::Query(query)) = &outcome.need {
@@ -510,8 +513,13 @@ impl Taken {
     }
 }
 
+/// Whether a script has matched: it asks for something, or waits.
+pub(crate) fn acts(outcome: &Outcome) -> bool {
+    !outcome.actions.is_empty() || matches!(outcome.need, Some(Need::Wait(_)))
+}
+
 fn measure(outcome: &Outcome) {
-    let label = match (&outcome.error, outcome.actions.is_empty()) {
+    let label = match (&outcome.error, !acts(outcome)) {
         (Some(_), _) => "failed",
         (None, true) => "not_matched",
         (None, false) => "matched",

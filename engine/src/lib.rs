@@ -10,10 +10,14 @@ mod evaluate;
 mod matching;
 mod plan;
 mod quarantine;
+mod resume;
 mod rule_set;
+mod run;
+mod suspend;
 mod sweep;
 mod turns;
 
+pub use resume::Runner;
 pub use sweep::Sweeper;
 
 use evaluate::{Evaluator, Terms};

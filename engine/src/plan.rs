@@ -3,15 +3,14 @@
 
 use crate::evaluate::{Done, Evaluated, Job};
 use crate::rule_set::{LoadedRule, RuleSet};
+use crate::run::{PlannedRun, Started};
 use crate::turns::Turns;
-use serde_json::{Map, Value, json};
 use smarttasks_bus::HandlerError;
 use smarttasks_model::{
-    Content, Event, EventData, Message, Notification, NotificationId, RuleId, RunId, RunStatus,
-    Task, TaskId, Timestamp, WebhookTarget, WorkspaceId,
+    Content, Event, Message, Notification, NotificationId, RuleId, RunId, Task, TaskId, Timestamp,
+    WebhookTarget, WorkspaceId,
 };
-use smarttasks_rules::{Action, Inputs, Outcome, WorkspaceFacts};
-use smarttasks_store::runs::{ActionRecord, Run, RunError};
+use smarttasks_store::runs::RunError;
 use smarttasks_store::{Db, Due, Timer, tasks};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -37,6 +36,10 @@ impl Candidate {
     pub(crate) fn run_id(&self) -> RunId {
         let event = &self.event;
         RunId::of(self.rule.facts.id, event.change, event.task_id, event.time)
+    }
+
+    fn start(&self, task_id: Option<TaskId>, now: Timestamp) -> Started {
+        Started::of(&self.event, &self.rule, &self.rule_set, task_id, now)
     }
 
     pub(crate) fn uses_state(&self) -> bool {
@@ -107,13 +110,13 @@ impl Context {
         let mut started = Vec::with_capacity(candidates.len());
         for candidate in candidates {
             let task = self.task_of(&candidate.event);
-            let run = Started::new(candidate, task.as_ref().map(|task| task.id), self.now);
+            let run = candidate.start(task.as_ref().map(|task| task.id), self.now);
             match &run.rule.program {
                 Err(error) => plan.fail(&run, error.clone(), Vec::new(), 0),
                 Ok(program) => {
                     jobs.push(Job {
                         withheld: false,
-                        message: run.event.id,
+                        message: run.event().id,
                         program: Arc::clone(program),
                         rule: Arc::clone(&run.rule),
                         inputs: run.inputs(task),
@@ -138,142 +141,11 @@ impl Context {
     }
 }
 
-/// A run that is being evaluated.
-pub(crate) struct Started {
-    id: RunId,
-    pub(crate) task_id: Option<TaskId>,
-    started_at: Timestamp,
-    event: Arc<Event>,
-    pub(crate) rule: Arc<LoadedRule>,
-    workspace: Arc<WorkspaceFacts>,
-    rule_set: Arc<RuleSet>,
-}
-
-impl Started {
-    fn new(candidate: &Candidate, task_id: Option<TaskId>, now: Timestamp) -> Self {
-        let Candidate {
-            event,
-            rule,
-            rule_set,
-        } = candidate;
-        Self::of(event, rule, rule_set, task_id, now)
-    }
-
-    /// The run of a rule for a task, which an event starts.
-    pub(crate) fn of(
-        event: &Arc<Event>,
-        rule: &Arc<LoadedRule>,
-        rule_set: &Arc<RuleSet>,
-        task_id: Option<TaskId>,
-        now: Timestamp,
-    ) -> Self {
-        Self {
-            id: RunId::of(rule.facts.id, event.change, task_id, event.time),
-            task_id,
-            started_at: now,
-            workspace: Arc::clone(&rule_set.workspace),
-            event: Arc::clone(event),
-            rule: Arc::clone(rule),
-            rule_set: Arc::clone(rule_set),
-        }
-    }
-
-    /// What its evaluation is given.
-    pub(crate) fn inputs(&self, task: Option<Arc<Task>>) -> Inputs {
-        Inputs {
-            now: self.started_at,
-            run_id: self.id,
-            workspace: Arc::clone(&self.workspace),
-            rule: Arc::clone(&self.rule.facts),
-            event: Arc::clone(&self.event),
-            task,
-            users: Arc::clone(&self.rule_set.members),
-            state: Arc::default(),
-            journal: Arc::default(),
-            answers: Arc::default(),
-            spent: Duration::ZERO,
-        }
-    }
-
-    fn record(&self, duration_us: i64, log: Vec<String>) -> Run {
-        Run {
-            id: self.id,
-            workspace_id: self.workspace.id,
-            rule_id: self.rule.facts.id,
-            rule_version: self.rule.facts.version,
-            task_id: self.task_id,
-            event_id: self.event.id,
-            status: RunStatus::Succeeded,
-            trigger: trigger(&self.event),
-            actions: Vec::new(),
-            log,
-            error: None,
-            traceparent: self.event.traceparent,
-            started_at: self.started_at,
-            finished_at: Some(self.started_at),
-            duration_us,
-            resumes_at: None,
-        }
-    }
-}
-
-/// What started a run: the event, and what its own data say of the occasion.
-fn trigger(event: &Event) -> Value {
-    let mut trigger = json!({ "type": event.kind, "event_id": event.id, "at": event.time });
-    if let (Some(trigger), EventData::System(snapshot)) = (trigger.as_object_mut(), &event.data) {
-        for name in ["scheduled_at", "due_at", "offset"] {
-            if let Some(value) = snapshot.more.get(name) {
-                trigger.insert(name.to_owned(), value.clone());
-            }
-        }
-    }
-    trigger
-}
-
-/// A run to be written, with what it asks for.
-#[derive(Clone)]
-pub(crate) struct PlannedRun {
-    pub(crate) run: Run,
-    pub(crate) event: Arc<Event>,
-    pub(crate) steps: Vec<Step>,
-    /// What its rule keeps from then on.
-    pub(crate) state: Option<Arc<Map<String, Value>>>,
-    /// Whether there is to be a record of it.
-    pub(crate) recorded: bool,
-}
-
-impl PlannedRun {
-    /// How much it changes: what takes time in the transaction.
-    pub(crate) fn changes(&self) -> usize {
-        let steps = self.steps.iter();
-        steps.filter(|step| matches!(step, Step::Do(_))).count()
-    }
-
-    /// Of this run only what its rule keeps, which is kept also when it does not fire.
-    pub(crate) fn only_state(&self) -> Option<Self> {
-        self.state.as_ref()?;
-        Some(Self {
-            steps: Vec::new(),
-            recorded: false,
-            ..self.clone()
-        })
-    }
-}
-
-/// One action, decided.
-#[derive(Clone)]
-pub(crate) enum Step {
-    /// Something to say.
-    Notify(Box<Notification>),
-    /// Something to change.
-    Do(Action),
-    /// Nothing: the record says why.
-    Suppressed(&'static str),
-}
-
 /// What a batch of events leads to.
 #[derive(Clone, Default)]
 pub(crate) struct Plan {
+    /// The events, which runs may wait for.
+    pub(crate) events: Vec<Arc<Event>>,
     pub(crate) runs: Vec<PlannedRun>,
     pub(crate) notifications: Vec<Notification>,
     /// Events whose rules have not had their turn.
@@ -342,6 +214,7 @@ impl Plan {
             }
         }
         Self {
+            events: events.to_vec(),
             notifications,
             ..Self::default()
         }
@@ -409,9 +282,9 @@ impl Plan {
 
     fn leave(&mut self, run: Started) {
         self.put_off.push(PutOff {
-            until: run.started_at,
+            until: run.now(),
             rule_id: run.rule.facts.id,
-            event: run.event,
+            event: Arc::clone(run.event()),
         });
     }
 
@@ -431,157 +304,5 @@ impl Plan {
         if self.runs.iter().all(|other| other.run.id != planned.run.id) {
             self.runs.push(planned);
         }
-    }
-}
-
-impl Started {
-    /// What follows from the outcome of its evaluation.
-    pub(crate) fn planned(&self, outcome: Outcome, max_depth: u8) -> PlannedRun {
-        let duration_us = i64::try_from(outcome.duration.as_micros()).unwrap_or(i64::MAX);
-        if let Some(error) = outcome.error {
-            let error = RunError {
-                message: error.message,
-                line: error.line,
-                column: error.column,
-            };
-            return self.failed(error, outcome.log, duration_us);
-        }
-        if self.event.depth >= max_depth {
-            return self.failed(looped(max_depth), outcome.log, duration_us);
-        }
-        let state = outcome.state.map(Arc::new);
-        self.succeeded(outcome.actions, state, outcome.log, duration_us)
-    }
-
-    fn succeeded(
-        &self,
-        actions: Vec<Action>,
-        state: Option<Arc<Map<String, Value>>>,
-        log: Vec<String>,
-        duration_us: i64,
-    ) -> PlannedRun {
-        let mut run = self.record(duration_us, log);
-        let mut steps = Vec::with_capacity(actions.len());
-        for (number, action) in actions.into_iter().enumerate() {
-            let (name, mut detail) = (action.name(), action.detail());
-            let step = decide(self, number, action);
-            if let (Step::Suppressed(reason), Some(detail)) = (&step, detail.as_object_mut()) {
-                // An e-mail already says in more detail why it goes to nobody.
-                detail.entry("suppressed").or_insert_with(|| json!(reason));
-            }
-            run.actions.push(ActionRecord {
-                action: name.to_owned(),
-                detail,
-            });
-            steps.push(step);
-        }
-        if let Some(state) = &state {
-            run.actions.push(ActionRecord {
-                action: "state.set".to_owned(),
-                detail: json!({ "keys": state.keys().collect::<Vec<_>>() }),
-            });
-        }
-        PlannedRun {
-            run,
-            event: Arc::clone(&self.event),
-            steps,
-            state,
-            recorded: true,
-        }
-    }
-
-    pub(crate) fn failed(&self, error: RunError, log: Vec<String>, duration_us: i64) -> PlannedRun {
-        let mut run = self.record(duration_us, log);
-        run.status = RunStatus::Failed;
-        run.error = Some(error);
-        PlannedRun {
-            run,
-            event: Arc::clone(&self.event),
-            steps: Vec::new(),
-            state: None,
-            recorded: true,
-        }
-    }
-}
-
-fn looped(max_depth: u8) -> RunError {
-    RunError {
-        message: format!(
-            "stopped as a loop: {max_depth} rules in a row have caused each other; let one of \
-             them check whether anything is left to do"
-        ),
-        line: None,
-        column: None,
-    }
-}
-
-fn decide(run: &Started, number: usize, action: Action) -> Step {
-    let content = match action {
-        Action::Email {
-            suppressed: Some(_),
-            ..
-        }
-        | Action::Notify {
-            suppressed: Some(_),
-            ..
-        } => {
-            return Step::Suppressed("no recipient");
-        }
-        Action::Email {
-            to,
-            subject,
-            text,
-            html,
-            suppressed: None,
-        } => Content::Email {
-            to,
-            subject,
-            text,
-            html,
-        },
-        Action::Notify {
-            to,
-            title,
-            text,
-            suppressed: None,
-        } => Content::Email {
-            to,
-            subject: title,
-            text,
-            html: None,
-        },
-        Action::Webhook { endpoint, payload } => match target(run, &endpoint) {
-            Ok(target) => Content::Webhook {
-                target,
-                kind: "rule.webhook".to_owned(),
-                timestamp: run.started_at,
-                data: payload,
-            },
-            Err(reason) => return Step::Suppressed(reason),
-        },
-        other => return Step::Do(other),
-    };
-    let number = number.to_be_bytes();
-    Step::Notify(Box::new(Notification {
-        id: NotificationId::derived(run.event.time, &[run.id.as_bytes(), &number]),
-        workspace_id: run.workspace.id,
-        run_id: Some(run.id),
-        rule_id: Some(run.rule.facts.id),
-        task_id: run.task_id,
-        created_at: run.started_at,
-        depth: run.event.depth.saturating_add(1),
-        traceparent: run.event.traceparent,
-        content,
-    }))
-}
-
-/// A script names an endpoint, or gives a URL.
-fn target(run: &Started, endpoint: &str) -> Result<WebhookTarget, &'static str> {
-    let named = run.rule_set.endpoints.iter().find(|of| of.name == endpoint);
-    match named {
-        Some(named) if named.enabled => Ok(WebhookTarget::Endpoint(named.id)),
-        Some(_) => Err("the endpoint is disabled"),
-        None if endpoint.contains("://") => Ok(WebhookTarget::Url(endpoint.to_owned())),
-        None => Err("no endpoint of this name"),
     }
 }

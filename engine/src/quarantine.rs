@@ -8,11 +8,12 @@
 
 use crate::Engine;
 use crate::evaluate::{Done, Evaluated, Job, Terms};
-use crate::sweep;
+use crate::{resume, sweep};
 use smarttasks_bus::{Batch, HandlerError};
 use smarttasks_model::{ChangeId, EventId, Message, RuleId, RunId};
 use smarttasks_rules::{Outcome, ScriptError};
 use smarttasks_store::quarantine::{self, REASON, Suspect};
+use smarttasks_store::runs::RunError;
 use smarttasks_store::{Db, Result, Tx};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -147,10 +148,8 @@ fn suspects(batch: &Batch) -> HashSet<EventId> {
     let messages = batch.suspects().filter_map(|message| match message {
         Message::Event(event) => Some(event.id),
         Message::Sweep(range) => Some(sweep::message_id(range)),
-        Message::Notification(_)
-        | Message::Delivery(_)
-        | Message::Wake(_)
-        | Message::Waiters(_) => None,
+        Message::Wake(wake) => Some(resume::message_id(wake)),
+        Message::Notification(_) | Message::Delivery(_) | Message::Waiters(_) => None,
     });
     messages.collect()
 }
@@ -191,11 +190,24 @@ async fn begin(db: &Db, ended: Option<Suspect>, next: Suspect) -> Result<bool> {
         .await
 }
 
+/// Why a run that waits does not go on.
+pub(crate) fn error() -> RunError {
+    RunError {
+        message: refusal(),
+        line: None,
+        column: None,
+    }
+}
+
+fn refusal() -> String {
+    format!("not evaluated, and the rule is disabled: {REASON}")
+}
+
 /// The run says why there is nothing of it.
 fn refused() -> Outcome {
     let error = ScriptError {
         code: "quarantined".to_owned(),
-        message: format!("not evaluated, and the rule is disabled: {REASON}"),
+        message: refusal(),
         line: None,
         column: None,
     };

@@ -8,12 +8,12 @@ use crate::matching::Policy;
 use quick_cache::sync::Cache;
 use smarttasks_bus::HandlerError;
 use smarttasks_model::{
-    EventPattern, EventType, ForEach, RuleId, Trigger, User, UserId, WorkspaceId,
+    EventPattern, EventType, ForEach, Overlap, RuleId, Trigger, User, UserId, WorkspaceId,
 };
 use smarttasks_rules::{Diagnostic, Pool, Program, RuleFacts, WorkspaceFacts};
 use smarttasks_store::endpoints::{self, Endpoint};
 use smarttasks_store::rules::{self, Rule};
-use smarttasks_store::runs::RunError;
+use smarttasks_store::runs::{RunError, Waiting};
 use smarttasks_store::workspaces::{self, Workspace};
 use smarttasks_store::{Db, Result};
 use std::collections::{HashMap, HashSet};
@@ -22,6 +22,9 @@ use tokio::sync::oneshot;
 
 /// Workspaces whose rules are kept in memory.
 const KEPT: usize = 10_000;
+
+/// Versions of rules that are kept for runs that wait.
+const PINNED: usize = 2_000;
 
 /// A rule ready to be evaluated.
 pub(crate) struct LoadedRule {
@@ -33,6 +36,7 @@ pub(crate) struct LoadedRule {
     pub(crate) policy: Policy,
     /// Whether it has sweeps.
     pub(crate) sweeps: bool,
+    overlap: Overlap,
 }
 
 /// What listens to the events of one workspace.
@@ -47,6 +51,15 @@ pub(crate) struct RuleSet {
 }
 
 impl LoadedRule {
+    /// What it does while another run of the same rule and task is suspended; one that never waits
+    /// begins in any case.
+    pub(crate) fn overlap(&self) -> Overlap {
+        match &self.program {
+            Ok(program) if program.suspends() => self.overlap,
+            _ => Overlap::Parallel,
+        }
+    }
+
     /// Whether it has a trigger for events of this type.
     pub(crate) fn listens(&self, kind: &EventType) -> bool {
         self.patterns.iter().any(|of| of.matches(kind))
@@ -77,6 +90,8 @@ pub(crate) struct RuleSets {
     db: Db,
     pool: Pool,
     kept: Cache<WorkspaceId, Arc<RuleSet>>,
+    /// Rules as they were when runs began that wait.
+    pinned: Cache<(RuleId, i64), Arc<LoadedRule>>,
 }
 
 impl RuleSets {
@@ -85,6 +100,7 @@ impl RuleSets {
             db,
             pool,
             kept: Cache::new(KEPT),
+            pinned: Cache::new(PINNED),
         }
     }
 
@@ -109,6 +125,37 @@ impl RuleSets {
                 self.kept.insert(id, Arc::clone(&loaded));
                 found.insert(id, loaded);
             }
+        }
+        Ok(found)
+    }
+
+    /// The rules of these runs as they were when they began, though they may have been changed or
+    /// deleted since.
+    pub(crate) async fn pinned(
+        &self,
+        runs: impl Iterator<Item = &Waiting>,
+    ) -> Result<HashMap<(RuleId, i64), Arc<LoadedRule>>, HandlerError> {
+        let (mut found, mut missing) = (HashMap::new(), HashMap::new());
+        for Waiting { run, start } in runs {
+            let version = (run.rule_id, run.rule_version);
+            match self.pinned.get(&version) {
+                Some(rule) => drop(found.insert(version, rule)),
+                None => drop(missing.insert(version, start.owner_id)),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let versions = rules::pinned(&self.db, missing.keys().copied()).await?;
+        let rules = versions.into_iter().filter_map(|version| {
+            let author_id = *missing.get(&(version.rule_id, version.version))?;
+            Some(version.into_rule(author_id))
+        });
+        for (_, rule) in self.compile(rules.collect()).await? {
+            let rule = Arc::new(rule);
+            let version = (rule.facts.id, rule.facts.version);
+            self.pinned.insert(version, Arc::clone(&rule));
+            found.insert(version, rule);
         }
         Ok(found)
     }
@@ -216,6 +263,7 @@ fn loaded(rule: Rule, program: Result<Arc<Program>, Vec<Diagnostic>>) -> LoadedR
             hold: rule.spec.hold,
         },
         sweeps: rule.spec.triggers.iter().any(sweeps),
+        overlap: rule.spec.overlap,
         patterns: patterns.collect(),
         program: program.map_err(|diagnostics| refused(&diagnostics)),
         facts: Arc::new(RuleFacts {

@@ -11,10 +11,11 @@
 
 mod page;
 
-use crate::evaluate::{Done, Job, Terms};
+use crate::evaluate::{Done, Job, Terms, acts};
 use crate::matching::{Change, change};
-use crate::plan::{CHANGES, PlannedRun, Started};
+use crate::plan::CHANGES;
 use crate::rule_set::{LoadedRule, RuleSet};
+use crate::run::{PlannedRun, Started};
 use crate::{Engine, PATIENCE, quarantine};
 use serde_json::{Map, json};
 use smarttasks_bus::{Batch, Handler, HandlerError};
@@ -368,7 +369,7 @@ impl Page {
                     if self.range.purpose == SweepPurpose::Note {
                         outcome.state = None;
                     }
-                    let (failed, acts) = (outcome.error.is_some(), !outcome.actions.is_empty());
+                    let (failed, acts) = (outcome.error.is_some(), acts(&outcome));
                     let planned = run.planned(*outcome, max_depth);
                     if failed {
                         self.seen.push(Seen::Run(planned));

@@ -41,7 +41,7 @@ crate::migration! {
             .col(big_integer_null("answered_at")),
     ],
     indexes: [
-        "CREATE INDEX run_waits_by_task ON run_waits (workspace_id, task_id, run_id)",
+        "CREATE INDEX run_waits_by_pattern ON run_waits (workspace_id, pattern, task_id, run_id)",
         "CREATE INDEX approvals_by_workspace ON approvals (workspace_id, id)",
         "CREATE INDEX approvals_by_user ON approvals (workspace_id, user_id, id)",
         "CREATE INDEX approvals_by_run ON approvals (run_id)",

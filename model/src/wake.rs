@@ -60,6 +60,6 @@ pub struct Waiters {
     pub workspace_id: WorkspaceId,
     /// The event.
     pub event_id: EventId,
-    /// Those that come after this one.
-    pub after: RunId,
+    /// Only those that come after this one.
+    pub after: Option<RunId>,
 }

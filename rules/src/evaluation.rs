@@ -5,10 +5,12 @@
 
 use crate::action::Action;
 use crate::limits::Stop;
-use crate::world::TaskHandle;
-use crate::{Answer, Journal, Limits, Query, meter};
-use rhai::EvalAltResult;
-use serde_json::{Map, Value};
+use crate::record::{Call, Met, Record, View};
+use crate::world::{EventHandle, TaskHandle};
+use crate::{Answer, Journal, Limits, Need, Query, Segment, Wait, meter};
+use rhai::{EvalAltResult, Position};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use smarttasks_model::{
     Event, NewTask, RuleId, RunId, Task, TaskId, TimeZone, Timestamp, User, UserId, WorkspaceId,
 };
@@ -74,35 +76,61 @@ pub(crate) type Host<T> = Result<T, Box<EvalAltResult>>;
 
 pub(crate) struct Evaluation {
     pub(crate) limits: Arc<Limits>,
+    /// Of the segment that the script is in.
     pub(crate) inputs: Inputs,
     created: Vec<Arc<Task>>,
     /// Found by queries.
     listed: Vec<Arc<Task>>,
+    /// Waited for.
+    received: Vec<Arc<Event>>,
+    /// Of the segment that the script is in.
     actions: Vec<Action>,
+    /// Of the segments before.
+    actions_before: usize,
     /// Bytes of the actions.
     output: usize,
     log: Log,
     /// How many queries have been asked.
     asked: usize,
-    /// The query that has no answer yet, because of which the evaluation stops.
-    need: Option<Query>,
-    /// The rule's state, once this evaluation has changed it.
+    /// What has no answer yet, because of which the evaluation stops.
+    need: Option<Need>,
+    /// The rule's state, once this segment has changed it.
     state: Option<Map<String, Value>>,
+    /// Of a script that may wait.
+    record: Option<Record>,
+    /// The segment that has ended in a wait.
+    segment: Option<Segment>,
+    /// The function within whose comparisons the script is, where it cannot wait.
+    comparing: Option<&'static str>,
+    halted: Option<Halt>,
+}
+
+/// Where and why an evaluation was stopped, as far as the reason does not say it.
+pub(crate) struct Halt {
+    pub(crate) at: Position,
+    pub(crate) message: Option<String>,
 }
 
 /// What an evaluation leaves.
 #[derive(Default)]
 pub(crate) struct Left {
     pub(crate) actions: Vec<Action>,
+    pub(crate) actions_before: usize,
     pub(crate) log: Vec<String>,
-    pub(crate) need: Option<Query>,
+    pub(crate) need: Option<Need>,
     pub(crate) state: Option<Map<String, Value>>,
+    pub(crate) segment: Option<Segment>,
+    pub(crate) halted: Option<Halt>,
+    /// What the journal has that the script, though it has ended, has not come by.
+    pub(crate) unread: Option<String>,
 }
 
 #[derive(Default)]
 struct Log {
     lines: Vec<String>,
     bytes: usize,
+    /// Of the segments before.
+    bytes_before: usize,
     full: bool,
 }
 
@@ -110,20 +138,11 @@ thread_local! {
     static CURRENT: RefCell<Option<Evaluation>> = const { RefCell::new(None) };
 }
 
-/// Begins an evaluation on this thread.
-pub(crate) fn begin(limits: Arc<Limits>, inputs: Inputs) {
-    let evaluation = Evaluation {
-        limits,
-        inputs,
-        created: Vec::new(),
-        listed: Vec::new(),
-        actions: Vec::new(),
-        output: 0,
-        log: Log::default(),
-        asked: 0,
-        need: None,
-        state: None,
-    };
+/// Begins an evaluation on this thread; `records` where the script may wait.
+pub(crate) fn begin(limits: Arc<Limits>, inputs: Inputs, records: bool) {
+    let mut evaluation = Evaluation::new(limits, inputs, records);
+    meter::start(evaluation.spent());
+    evaluation.look();
     CURRENT.with(|current| current.replace(Some(evaluation)));
 }
 
@@ -131,16 +150,17 @@ pub(crate) fn begin(limits: Arc<Limits>, inputs: Inputs) {
 pub(crate) fn end() -> Left {
     CURRENT
         .with(RefCell::take)
-        .map(|evaluation| Left {
-            actions: evaluation.actions,
-            log: evaluation.log.lines,
-            need: evaluation.need,
-            // What was changed and changed back has not been changed.
-            state: evaluation
-                .state
-                .filter(|state| *state != *evaluation.inputs.state),
-        })
+        .map(Evaluation::left)
         .unwrap_or_default()
+}
+
+/// Says within whose comparisons the script is from here on, and gives what was said before.
+pub(crate) fn comparing(within: Option<&'static str>) -> Option<&'static str> {
+    CURRENT.with(|current| {
+        let mut current = current.borrow_mut();
+        let evaluation = current.as_mut()?;
+        std::mem::replace(&mut evaluation.comparing, within)
+    })
 }
 
 /// Gives a host function the evaluation, once it is known that this has not been stopped.
@@ -158,11 +178,187 @@ pub(crate) fn with<T>(host: impl FnOnce(&mut Evaluation) -> Host<T>) -> Host<T> 
 pub(crate) fn terminated(_: Stop) -> Box<EvalAltResult> {
     Box::new(EvalAltResult::ErrorTerminated(
         rhai::Dynamic::UNIT,
-        rhai::Position::NONE,
+        Position::NONE,
     ))
 }
 
 impl Evaluation {
+    fn new(limits: Arc<Limits>, inputs: Inputs, records: bool) -> Self {
+        let journal = &inputs.journal;
+        let logged = journal.segments.iter().map(|of| of.log_bytes).sum();
+        let records = records || !journal.segments.is_empty();
+        Self {
+            record: records.then(|| Record::new(Arc::clone(journal), view(&inputs))),
+            log: Log {
+                lines: Vec::new(),
+                bytes: logged,
+                bytes_before: logged,
+                full: logged > limits.log_bytes,
+            },
+            limits,
+            inputs,
+            created: Vec::new(),
+            listed: Vec::new(),
+            received: Vec::new(),
+            actions: Vec::new(),
+            actions_before: 0,
+            output: 0,
+            asked: 0,
+            need: None,
+            state: None,
+            segment: None,
+            comparing: None,
+            halted: None,
+        }
+    }
+
+    fn left(mut self) -> Left {
+        let record = self.record.as_ref();
+        let ended = record.filter(|record| record.has_waited());
+        let segment = match self.segment.take() {
+            Some(segment) => Some(segment),
+            None => ended.map(|record| record.segment(self.log.written())),
+        };
+        Left {
+            unread: record.and_then(Record::unread),
+            segment,
+            // What was changed and changed back has not been changed.
+            state: self.state.filter(|state| *state != *self.inputs.state),
+            actions: self.actions,
+            actions_before: self.actions_before,
+            log: self.log.lines,
+            need: self.need,
+            halted: self.halted,
+        }
+    }
+
+    fn is_replaying(&self) -> bool {
+        self.record.as_ref().is_some_and(Record::is_replaying)
+    }
+
+    /// What has been used of the time of the segment that the script is in.
+    fn spent(&self) -> Duration {
+        match self.is_replaying() {
+            true => Duration::ZERO,
+            false => self.inputs.spent,
+        }
+    }
+
+    /// Lets the script see what there is to see in its segment.
+    fn look(&mut self) {
+        if let Some(record) = &mut self.record {
+            let View {
+                now,
+                task,
+                users,
+                state,
+            } = record.view();
+            self.inputs.now = now;
+            self.inputs.task = task;
+            self.inputs.users = users;
+            self.inputs.state = state;
+        }
+    }
+
+    /// Stops for good.
+    fn halt(&mut self, why: Stop, at: Position, message: Option<String>) -> Box<EvalAltResult> {
+        self.halted.get_or_insert(Halt { at, message });
+        terminated(meter::stop(why))
+    }
+
+    /// Comes by a call that is recorded where the script may wait.
+    fn meet(&mut self, name: &'static str, arguments: &impl Serialize, at: Position) -> Host<Met> {
+        let Some(record) = &mut self.record else {
+            return Ok(Met::Unrecorded);
+        };
+        record
+            .meet(Call::new(name, arguments, at))
+            .map_err(|diverged| self.halt(Stop::Diverged, at, Some(diverged)))
+    }
+
+    /// Records a call that is made now.
+    fn note(&mut self, call: Call, result: Value, at: Position) -> Host<()> {
+        let limits = &self.limits;
+        let fits = self
+            .record
+            .as_mut()
+            .is_none_or(|record| record.add(call, result, limits));
+        match fits {
+            true => Ok(()),
+            false => Err(self.halt(Stop::Journal, at, None)),
+        }
+    }
+
+    /// Waits: gives how it ended, if it has; or else the evaluation stops and says what it needs.
+    pub(crate) fn wait(&mut self, name: &'static str, wait: Wait, at: Position) -> Host<Value> {
+        if let Some(within) = self.comparing {
+            return Err(format!(
+                "{name}: a function by which `{within}` compares cannot wait; wait before `{within}` is called"
+            )
+            .into());
+        }
+        match self.meet(name, &wait, at)? {
+            Met::Replayed(_) => self.turn(at),
+            Met::New(call) => {
+                self.note(call, Value::Null, at)?;
+                self.suspend(wait, at)
+            }
+            Met::Unrecorded => Err(format!(
+                "{name}: a function that waits must be called by its name, not by a text that is made up while the script runs"
+            )
+            .into()),
+        }
+    }
+
+    fn suspend<T>(&mut self, wait: Wait, at: Position) -> Host<T> {
+        if meter::steps() > self.limits.replay_operations {
+            return Err(self.halt(Stop::Replay, at, None));
+        }
+        let written = self.log.written();
+        if let Some(record) = &self.record {
+            let segment = record.segment(written);
+            if !record.has_room(&segment, &self.limits) {
+                return Err(self.halt(Stop::Journal, at, None));
+            }
+            self.segment = Some(segment);
+        }
+        self.need = Some(Need::Wait(wait));
+        Err(terminated(meter::stop(Stop::Need)))
+    }
+
+    /// Goes on from a wait that has ended, in the next segment, which brings its own surroundings.
+    fn turn(&mut self, at: Position) -> Host<Value> {
+        let woken = match &mut self.record {
+            Some(record) => record.turn().map(|()| record.woken().clone()),
+            None => Ok(Value::Null),
+        };
+        let woken = woken.map_err(|diverged| self.halt(Stop::Diverged, at, Some(diverged)))?;
+        self.actions_before += self.actions.len();
+        self.actions.clear();
+        self.output = 0;
+        self.asked = 0;
+        self.state = None;
+        meter::turn(self.spent());
+        self.look();
+        Ok(woken)
+    }
+
+    /// Holds an event that has been waited for.
+    pub(crate) fn receive(&mut self, event: Event) -> EventHandle {
+        self.received.push(Arc::new(event));
+        EventHandle::Received(self.received.len() - 1)
+    }
+
+    /// The event behind a handle. Of those received there is none that the script has no handle of.
+    pub(crate) fn event(&self, handle: EventHandle) -> &Event {
+        match handle {
+            EventHandle::Trigger => &self.inputs.event,
+            EventHandle::Received(number) => {
+                self.received.get(number).unwrap_or(&self.inputs.event)
+            }
+        }
+    }
+
     /// The task behind a handle.
     pub(crate) fn task(&self, handle: TaskHandle) -> Host<&Task> {
         let task = match handle {
@@ -187,23 +383,36 @@ impl Evaluation {
 
     /// The answer to a query: the next of those that were given, or else the evaluation stops and
     /// says what it needs.
-    pub(crate) fn ask(&mut self, query: Query) -> Host<Answer> {
+    pub(crate) fn ask(&mut self, query: Query, at: Position) -> Host<Answer> {
         let number = self.asked;
         self.asked += 1;
         if self.asked > self.limits.queries {
             return Err(terminated(meter::stop(Stop::Queries)));
         }
-        match self.inputs.answers.get(number) {
-            Some(answer) => Ok(answer.clone()),
-            None => {
-                self.need = Some(query);
-                Err(terminated(meter::stop(Stop::Need)))
+        let call = match self.meet(query.name(), &query, at)? {
+            Met::Replayed(answer) => {
+                return query
+                    .read_answer(&answer)
+                    .map_err(|error| format!("the run's journal cannot be read: {error}").into());
             }
+            Met::New(call) => Some(call),
+            Met::Unrecorded => None,
+        };
+        let Some(answer) = self.inputs.answers.get(number).cloned() else {
+            self.need = Some(Need::Query(query));
+            return Err(terminated(meter::stop(Stop::Need)));
+        };
+        if let Some(call) = call {
+            self.note(call, json!(answer), at)?;
         }
+        Ok(answer)
     }
 
     /// What the rule keeps, as this evaluation has left it so far.
     pub(crate) fn state(&self) -> &Map<String, Value> {
+        if let Some(record) = &self.record {
+            record.saw_state();
+        }
         self.state.as_ref().unwrap_or(&self.inputs.state)
     }
 
@@ -227,8 +436,9 @@ impl Evaluation {
         (first..self.listed.len()).map(TaskHandle::Listed).collect()
     }
 
-    /// Records an action, in its turn, and lets later reads see what it does to tasks.
-    pub(crate) fn act(&mut self, action: Action) -> Host<()> {
+    /// Takes up an action, in its turn, and lets later reads see what it does to tasks. In a
+    /// replay it has been done; what it showed is shown again.
+    pub(crate) fn act(&mut self, action: Action, at: Position) -> Host<()> {
         if self.actions.len() >= self.limits.actions {
             return Err(terminated(meter::stop(Stop::Actions)));
         }
@@ -236,9 +446,32 @@ impl Evaluation {
         if self.output > self.limits.output_bytes {
             return Err(terminated(meter::stop(Stop::Output)));
         }
+        if self.record.is_some() {
+            self.keep(&action, at)?;
+        }
         self.show(&action);
         self.actions.push(action);
         Ok(())
+    }
+
+    fn keep(&mut self, action: &Action, at: Position) -> Host<()> {
+        let (met, result) = match action {
+            // The id is a result: a run that is tried anew, with what another has done, would
+            // make one of its own.
+            Action::CreateTask {
+                id,
+                creator_id,
+                task,
+            } => {
+                let arguments = (creator_id, task);
+                (self.meet(action.name(), &arguments, at)?, json!(id))
+            }
+            other => (self.meet(other.name(), other, at)?, Value::Null),
+        };
+        match met {
+            Met::New(call) => self.note(call, result, at),
+            Met::Replayed(_) | Met::Unrecorded => Ok(()),
+        }
     }
 
     /// A task may be held more than once: as `task`, and as what queries found.
@@ -252,28 +485,41 @@ impl Evaluation {
 
     /// Makes a task whose id follows from the run and the number of the action, so that the
     /// same run makes the same task however often it is evaluated.
-    pub(crate) fn create(&mut self, new: NewTask) -> Host<TaskHandle> {
-        let number = (self.actions.len() as u64).to_be_bytes();
+    pub(crate) fn create(&mut self, new: NewTask, at: Position) -> Host<TaskHandle> {
+        let id = self.made_before().unwrap_or_else(|| self.next_id());
         let inputs = &self.inputs;
-        let key: [&[u8]; 3] = [inputs.run_id.as_bytes(), b"task", &number];
-        let id = TaskId::derived(inputs.now, &key);
         let creator_id = inputs.rule.owner_id;
         let task = new
             .clone()
             .into_task(id, inputs.workspace.id, creator_id, inputs.now);
-        self.act(Action::CreateTask {
+        let action = Action::CreateTask {
             id,
             creator_id,
             task: new,
-        })?;
+        };
+        self.act(action, at)?;
         self.created.push(Arc::new(task));
         Ok(TaskHandle::Created(self.created.len() - 1))
     }
 
-    /// Adds a line to the log, or drops it where the log is full.
+    /// The id of the task that a replayed call has made.
+    fn made_before(&self) -> Option<TaskId> {
+        let result = self.record.as_ref()?.next_result()?;
+        TaskId::deserialize(result).ok()
+    }
+
+    fn next_id(&self) -> TaskId {
+        let number = (self.actions_before + self.actions.len()) as u64;
+        let number = number.to_be_bytes();
+        let key: [&[u8]; 3] = [self.inputs.run_id.as_bytes(), b"task", &number];
+        TaskId::derived(self.inputs.now, &key)
+    }
+
+    /// Adds a line to the log, or drops it where the log is full, or has it from before.
     pub(crate) fn log(&mut self, line: &str) {
+        let replaying = self.is_replaying();
         let log = &mut self.log;
-        if log.full {
+        if log.full || replaying {
             return;
         }
         // The line's own end counts too, so that empty lines are not free.
@@ -286,8 +532,48 @@ impl Evaluation {
         log.lines.push(line.to_owned());
     }
 
+    /// A member, who is known from now on to have been looked at.
     pub(crate) fn user(&self, id: UserId) -> Option<&User> {
-        self.inputs.users.get(&id)
+        let found = self.inputs.users.get(&id)?;
+        self.saw(id);
+        Some(found)
+    }
+
+    /// The member with this address.
+    pub(crate) fn user_at(&self, address: &str) -> Option<&User> {
+        let key = address.to_ascii_lowercase();
+        let mut users = self.inputs.users.values();
+        let found = users.find(|user| user.email.key() == key)?;
+        self.saw(found.id);
+        Some(found)
+    }
+
+    /// All members, in no order.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &User> {
+        let users = self.inputs.users.values();
+        users.inspect(|user| self.saw(user.id))
+    }
+
+    fn saw(&self, user: UserId) {
+        if let Some(record) = &self.record {
+            record.saw(user);
+        }
+    }
+}
+
+impl Log {
+    /// Bytes that this segment has written.
+    fn written(&self) -> usize {
+        self.bytes - self.bytes_before
+    }
+}
+
+fn view(inputs: &Inputs) -> View {
+    View {
+        now: inputs.now,
+        task: inputs.task.clone(),
+        users: Arc::clone(&inputs.users),
+        state: Arc::clone(&inputs.state),
     }
 }
 

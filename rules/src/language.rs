@@ -3,7 +3,7 @@
 use crate::analysis::{self, Analysis, Signatures};
 use crate::diagnostic::Code;
 use crate::words::{self, Word, Words};
-use crate::{Diagnostic, Limits, Program, action, meter, world};
+use crate::{Diagnostic, Limits, Program, action, meter, waiting, world};
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
     BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package,
@@ -144,6 +144,7 @@ fn engine(limits: &Arc<Limits>) -> (Engine, Vec<Word>) {
     let mut words = Words::new(engine);
     world::define(&mut words);
     action::define(&mut words);
+    waiting::define(&mut words);
     words.finish()
 }
 
@@ -276,6 +277,15 @@ mod tests {
             .map(|(name, action)| (*name, action.contains('.')))
             .collect();
         assert_eq!(told, known);
+    }
+
+    #[test]
+    fn the_waits_of_the_language_are_those_that_the_analyser_looks_for() {
+        let language = Language::new(Limits::default());
+        let told = language.words.iter();
+        let told = told.filter(|word| word.topic == "Waiting");
+        let told: Vec<_> = told.map(|word| word.name).collect();
+        assert_eq!(told, waiting::CALLS);
     }
 
     #[test]

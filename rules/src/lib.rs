@@ -20,9 +20,11 @@ mod outcome;
 mod pool;
 mod program;
 mod query;
+mod record;
 mod rule_file;
 mod rule_test;
 mod spec;
+mod waiting;
 mod words;
 mod world;
 

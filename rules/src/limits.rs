@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// What one evaluation may use. Over a limit it fails, and nothing of it is done.
+/// What one evaluation may use, or one segment of a run that waits. Over a limit it fails, and
+/// nothing of it is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Steps of the interpreter.
@@ -42,6 +43,17 @@ pub struct Limits {
     pub source_bytes: usize,
     /// Bytes of the run's log; what comes after them is dropped.
     pub log_bytes: usize,
+    /// Entries of a run's journal: its actions, queries and waits.
+    pub journal_entries: usize,
+    /// Bytes of a run's journal, as JSON.
+    pub journal_bytes: usize,
+    /// Steps of all segments of a run before the one that it is in: each time that it goes on, it
+    /// takes them again.
+    pub replay_operations: u64,
+    /// The longest wait of a script.
+    pub sleep: Duration,
+    /// The longest wait for the answer to a request.
+    pub http_timeout: Duration,
     /// The least time between two occurrences of a cron trigger, from a minute, which is the most
     /// often that one can say.
     pub cron_interval: Duration,
@@ -68,6 +80,11 @@ impl Default for Limits {
             state_bytes: 64 * 1024,
             source_bytes: 16 * 1024,
             log_bytes: 16 * 1024,
+            journal_entries: 1_000,
+            journal_bytes: 1024 * 1024,
+            replay_operations: 10_000_000,
+            sleep: Duration::from_secs(366 * 86_400),
+            http_timeout: Duration::from_secs(7 * 86_400),
             cron_interval: Duration::from_secs(60),
         }
     }
@@ -83,7 +100,11 @@ pub(crate) enum Stop {
     Output,
     Queries,
     State,
-    /// No limit: a query has no answer yet.
+    Journal,
+    Replay,
+    /// No limit: the script asks for what the journal does not have at this place.
+    Diverged,
+    /// No limit: a query has no answer yet, or the script waits.
     Need,
 }
 
@@ -97,6 +118,9 @@ impl Stop {
             Self::Output => "limit_output",
             Self::Queries => "limit_queries",
             Self::State => "limit_state",
+            Self::Journal => "limit_journal",
+            Self::Replay => "limit_replay",
+            Self::Diverged => "diverged",
             Self::Need => "unanswered",
         }
     }
@@ -129,6 +153,19 @@ impl Stop {
                 "what the rule keeps in `state` would be larger than {} KiB",
                 limits.state_bytes / 1024
             ),
+            Self::Journal => format!(
+                "the run has done more than its journal holds, which is {} actions, queries and \
+                 waits, and {} KiB with all that they return; look for a loop that does not end, or \
+                 let another run go on",
+                limits.journal_entries,
+                limits.journal_bytes / 1024
+            ),
+            Self::Replay => format!(
+                "the run took more than {} steps before this wait, which it would take again \
+                 whenever it goes on; look for a loop that does too much",
+                limits.replay_operations
+            ),
+            Self::Diverged => "the script no longer does what its run has done before".to_owned(),
             Self::Need => "the script asked what nobody answered".to_owned(),
         }
     }

@@ -1,5 +1,6 @@
 //! What came of an evaluation.
 
+use crate::evaluation::Halt;
 use crate::limits::Stop;
 use crate::meter::Reading;
 use crate::{Action, Limits, Need, Segment};
@@ -33,6 +34,9 @@ pub struct Outcome {
     pub operations: u64,
     /// Time taken, with that of the evaluations up to the questions that were answered.
     pub duration: Duration,
+    /// How much of it went into bringing the run back to where it was: that is not `spent` on the
+    /// segment.
+    pub replaying: Duration,
 }
 
 /// Why an evaluation failed, for the author of the script.
@@ -59,6 +63,11 @@ impl ScriptError {
         }
     }
 
+    /// Of a script that has ended before all that its journal has.
+    pub(crate) fn diverged(message: String) -> Self {
+        Self::new(Stop::Diverged.code(), message, Position::NONE)
+    }
+
     pub(crate) fn panicked() -> Self {
         Self::new(
             "internal_error",
@@ -73,13 +82,14 @@ impl ScriptError {
 pub(crate) fn verdict(
     result: Result<(), Box<EvalAltResult>>,
     reading: &Reading,
+    halted: Option<&Halt>,
     limits: &Limits,
 ) -> Option<ScriptError> {
     if let Some(stop) = reading.stop {
         let at = result
             .err()
             .map_or(Position::NONE, |error| error.unwrap_inner().position());
-        return Some(stopped(stop, at, limits));
+        return Some(stopped(stop, at, halted, limits));
     }
     match result {
         Ok(()) => None,
@@ -88,8 +98,17 @@ pub(crate) fn verdict(
     }
 }
 
-fn stopped(stop: Stop, at: Position, limits: &Limits) -> ScriptError {
-    ScriptError::new(stop.code(), stop.message(limits), at)
+fn stopped(stop: Stop, at: Position, halted: Option<&Halt>, limits: &Limits) -> ScriptError {
+    let at = match halted {
+        Some(halt) => halt.at,
+        None => at,
+    };
+    let message = halted.and_then(|halt| halt.message.clone());
+    ScriptError::new(
+        stop.code(),
+        message.unwrap_or_else(|| stop.message(limits)),
+        at,
+    )
 }
 
 /// The innermost cause, with the innermost place that is known.

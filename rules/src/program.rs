@@ -1,6 +1,7 @@
 //! A compiled script, ready to be evaluated any number of times on any thread.
 
 use crate::evaluation::{self, Inputs, Left};
+use crate::limits::Stop;
 use crate::outcome::{Outcome, ScriptError, verdict};
 use crate::{Language, Limits, Need, analysis, meter};
 use rhai::AST;
@@ -12,12 +13,14 @@ pub struct Program {
     language: Arc<Language>,
     ast: AST,
     uses_state: bool,
+    suspends: bool,
 }
 
 impl Program {
     pub(crate) fn new(language: Arc<Language>, ast: AST) -> Self {
         Self {
             uses_state: analysis::mentions(&ast, "state"),
+            suspends: analysis::may_wait(&ast),
             language,
             ast,
         }
@@ -27,6 +30,11 @@ impl Program {
     /// follow one another.
     pub fn uses_state(&self) -> bool {
         self.uses_state
+    }
+
+    /// Whether the script may wait, so that what it does must be recorded.
+    pub fn suspends(&self) -> bool {
+        self.suspends
     }
 
     /// The limits under which it runs.
@@ -41,35 +49,41 @@ impl Program {
     /// [`Pool`]: crate::Pool
     pub fn evaluate(&self, inputs: Inputs) -> Outcome {
         let Language { engine, limits, .. } = &*self.language;
-        let spent = inputs.spent;
-        evaluation::begin(Arc::clone(limits), inputs);
-        meter::start(spent);
+        let waited = !inputs.journal.segments.is_empty();
+        evaluation::begin(Arc::clone(limits), inputs, self.suspends);
         let result = catch_unwind(AssertUnwindSafe(|| engine.run_ast(&self.ast)));
         let reading = meter::finish();
-        let Left {
-            actions,
-            log,
-            need,
-            state,
-        } = evaluation::end();
+        let left = evaluation::end();
+        let outside = result.is_err() || matches!(reading.stop, Some(Stop::Wall | Stop::Heap));
         let error = match result {
-            _ if need.is_some() => None,
-            Ok(result) => verdict(result, &reading, limits),
+            _ if left.need.is_some() => None,
+            Ok(result) => verdict(result, &reading, left.halted.as_ref(), limits)
+                .or_else(|| left.unread.clone().map(ScriptError::diverged)),
             Err(_) => Some(ScriptError::panicked()),
         };
-        let kept = error.is_none() && need.is_none();
         Outcome {
-            actions: if kept { actions } else { Vec::new() },
-            log,
-            state: state.filter(|_| kept),
-            error,
-            need: need.map(Need::Query),
-            segment: None,
-            actions_before: 0,
-            later: false,
+            later: waited && outside && error.is_some(),
             operations: reading.operations,
             duration: reading.duration,
+            replaying: reading.replaying,
+            ..outcome(left, error)
         }
+    }
+}
+
+/// What is kept of what an evaluation has left.
+fn outcome(left: Left, error: Option<ScriptError>) -> Outcome {
+    let asks = matches!(left.need, Some(Need::Query(_)));
+    let kept = error.is_none() && !asks;
+    Outcome {
+        actions: if kept { left.actions } else { Vec::new() },
+        actions_before: left.actions_before,
+        log: left.log,
+        state: left.state.filter(|_| kept),
+        segment: left.segment.filter(|_| kept),
+        need: left.need,
+        error,
+        ..Outcome::default()
     }
 }
 

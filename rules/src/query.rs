@@ -4,11 +4,14 @@
 //! [`Outcome`](crate::Outcome) says what it needs; whoever evaluates it gets the answer, appends it
 //! to those before, and evaluates from the top again.
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use smarttasks_model::{Task, TaskFilter};
 use std::sync::Arc;
 
 /// What a script asks about its workspace.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Query {
     /// Tasks, oldest first, at most so many.
     Tasks {
@@ -22,10 +25,29 @@ pub enum Query {
 }
 
 /// What is answered.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum Answer {
     /// To [`Query::Tasks`].
     Tasks(Vec<Arc<Task>>),
     /// To [`Query::Count`].
     Count(u64),
+}
+
+impl Query {
+    /// The function that asks it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Tasks { .. } => "tasks",
+            Self::Count(_) => "count",
+        }
+    }
+
+    /// The answer to it, as a journal holds it.
+    pub(crate) fn read_answer(&self, recorded: &Value) -> serde_json::Result<Answer> {
+        Ok(match self {
+            Self::Tasks { .. } => Answer::Tasks(Vec::deserialize(recorded)?),
+            Self::Count(_) => Answer::Count(u64::deserialize(recorded)?),
+        })
+    }
 }

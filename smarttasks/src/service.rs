@@ -9,7 +9,7 @@ use smarttasks_api::limit::Quotas;
 use smarttasks_api::request::{TIME_LIMIT, observed};
 use smarttasks_api::{App, RedisSettings, Sharing};
 use smarttasks_bus::{Bus, consume};
-use smarttasks_engine::{Engine, Sweeper};
+use smarttasks_engine::{Engine, Runner, Sweeper};
 use smarttasks_model::Clock;
 use smarttasks_notifier::Notifier;
 use smarttasks_notifier::client::{ClientSettings, HttpClient};
@@ -191,6 +191,10 @@ impl Service {
                 .takers
                 .spawn(|stop| consume(bus, Arc::new(sweeper), stop));
         }
+        let (bus, runner) = (self.bus.clone(), Runner::new(Arc::clone(&engine)));
+        self.stages
+            .takers
+            .spawn(|stop| consume(bus, Arc::new(runner), stop));
         let bus = self.bus.clone();
         self.stages.takers.spawn(|stop| consume(bus, engine, stop));
     }
@@ -332,6 +336,7 @@ pub fn limits(config: &Config) -> Limits {
         source_bytes: rules.script_bytes.bytes(),
         log_bytes: rules.log_bytes.bytes(),
         cron_interval: rules.min_cron_interval,
+        ..Limits::default()
     }
 }
 

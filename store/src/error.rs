@@ -1,5 +1,6 @@
 //! What can go wrong in the store.
 
+use crate::approvals::Approval;
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 use smarttasks_model::Invalid;
 use std::time::Duration;
@@ -25,6 +26,9 @@ pub enum Error {
     /// What was asked for contradicts what is there.
     #[error(transparent)]
     Conflict(#[from] Conflict),
+    /// A question that is not open any more; it says what has come of it.
+    #[error("the question is not open any more")]
+    Closed(Box<Approval>),
     /// Values that cannot be taken because of other rows, such as an assignee who is no member.
     #[error("invalid values")]
     Invalid(Vec<Invalid>),
@@ -72,6 +76,15 @@ pub enum Conflict {
     /// The run that made the request has its answer, and another would be nobody's.
     #[error("the request has ended")]
     RequestEnded,
+    /// A run that has ended does not go on.
+    #[error("the run has ended")]
+    RunEnded,
+    /// A run that has not ended, or has ended well, is not tried again.
+    #[error("the run has not failed")]
+    RunNotFailed,
+    /// What the run was to go on with is not known.
+    #[error("the run did not fail in going on")]
+    NoSegment,
     /// A row with the same key exists.
     #[error("it exists already")]
     Exists,

@@ -87,7 +87,7 @@ pub async fn list(
     .await
 }
 
-fn event(row: Model) -> Result<Event> {
+pub(crate) fn event(row: Model) -> Result<Event> {
     serde_json::from_str(&row.body)
         .map_err(|error| Error::Unreadable("event", format!("{}: {error}", row.id)))
 }

@@ -37,6 +37,7 @@ pub mod sweeps;
 pub mod tasks;
 pub mod timers;
 pub mod users;
+pub mod waits;
 pub mod workspaces;
 
 pub use db::{Db, Location, Settings};

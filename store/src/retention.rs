@@ -2,7 +2,8 @@
 
 use crate::entity::{
     approvals, attempts, dead_letters, deliveries, evaluations, events, idempotency_keys,
-    matches as match_rows, rule_state, rule_stats, rules, runs, sessions, sweep_ranges,
+    matches as match_rows, rule_state, rule_stats, rule_versions, rules, run_segments, runs,
+    sessions, sweep_ranges,
 };
 use crate::{Result, Tx, idempotency, matches};
 use sea_orm::sea_query::{Query, SimpleExpr};
@@ -81,6 +82,10 @@ async fn sweep_runs(tx: &mut Tx, before: Timestamp) -> Result<u64> {
         .await?;
     approvals::Entity::delete_many()
         .filter(approvals::Column::RunId.is_in(ids.clone()))
+        .exec(tx.write_conn())
+        .await?;
+    run_segments::Entity::delete_many()
+        .filter(run_segments::Column::RunId.is_in(ids.clone()))
         .exec(tx.write_conn())
         .await?;
     let gone = runs::Entity::delete_many()
@@ -230,7 +235,35 @@ async fn sweep_orphans(tx: &mut Tx) -> Result<u64> {
         .filter(rule_stats::Column::RuleId.is_in(stats))
         .exec(tx.write_conn())
         .await?;
-    Ok(most.max(states.rows_affected).max(stats.rows_affected))
+    let versions = sweep_versions(tx).await?;
+    Ok(most
+        .max(states.rows_affected)
+        .max(stats.rows_affected)
+        .max(versions))
+}
+
+/// Versions of rules that are gone, once no run goes on with them.
+async fn sweep_versions(tx: &mut Tx) -> Result<u64> {
+    let unfinished = Query::select()
+        .column(runs::Column::RuleId)
+        .from(runs::Entity)
+        .and_where(runs::Column::FinishedAt.is_null())
+        .to_owned();
+    let rules: Vec<Uuid> = rule_versions::Entity::find()
+        .select_only()
+        .column(rule_versions::Column::RuleId)
+        .distinct()
+        .filter(is_of_none(rule_versions::Column::RuleId))
+        .filter(rule_versions::Column::RuleId.not_in_subquery(unfinished))
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    let gone = rule_versions::Entity::delete_many()
+        .filter(rule_versions::Column::RuleId.is_in(rules))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(gone.rows_affected)
 }
 
 /// Whether the rule that a column names is gone.

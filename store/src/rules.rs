@@ -1,6 +1,7 @@
 //! Rules, their versions and the timers that their triggers ask for.
 
 mod disable;
+mod letter;
 mod schedule;
 mod versions;
 
@@ -8,14 +9,16 @@ pub use disable::{Disabling, disable};
 pub use schedule::reschedule;
 pub use versions::{Version, version, versions};
 
+pub(crate) use letter::Letter;
 pub(crate) use schedule::due_offsets;
+pub use versions::pinned;
 
 use crate::db::{at, chunks};
-use crate::entity::{rule_stats, rule_versions, rules};
+use crate::entity::{rule_stats, rules};
 use crate::page::{self, Listed, Page};
 use crate::users::expect_version;
 use crate::workspaces::{self, bump_rules};
-use crate::{Conflict, Db, Error, Result, Tx, matches, quarantine, state, sweeps};
+use crate::{Conflict, Db, Error, Result, Tx, matches, quarantine, runs, state, sweeps};
 use schedule::{offsets_of, schedule, schedule_deadlines, schedule_occurrences};
 use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{
@@ -74,6 +77,8 @@ pub struct NewRule {
     pub occurrences: Vec<(usize, Timestamp)>,
     /// Whether its sweeps are for tasks that match already, too.
     pub apply_to_existing: bool,
+    /// Whether its runs that wait are ended.
+    pub cancel_runs: bool,
 }
 
 /// Stores a new rule.
@@ -186,6 +191,9 @@ async fn replace(
         matches::forget_rule(tx, new.id).await?;
     }
     note_existing(tx, workspace, &new).await?;
+    if new.cancel_runs {
+        runs::end_of_rule(tx, new.id, "the rule was disabled").await?;
+    }
     bump_rules(tx, workspace).await?;
     Ok(rule)
 }
@@ -268,10 +276,10 @@ pub async fn delete(
     let conn = tx.write_conn();
     rules::Entity::delete_by_id(id.0).exec(conn).await?;
     rule_stats::Entity::delete_by_id(id.0).exec(conn).await?;
-    rule_versions::Entity::delete_many()
-        .filter(rule_versions::Column::RuleId.eq(id.0))
-        .exec(conn)
-        .await?;
+    // Its runs that wait go on as they began; retention removes what is left of it after them.
+    if !runs::any_unfinished(tx, id).await? {
+        versions::forget(tx, id).await?;
+    }
     bump_rules(tx, workspace).await
 }
 

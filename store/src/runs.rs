@@ -1,26 +1,30 @@
-//! Runs: evaluations that acted or failed. A rule that did not match leaves no row.
+//! Runs: evaluations that acted, wait or failed. A rule that did not match leaves no row.
+
+mod control;
+mod count;
+mod waiting;
+
+pub(crate) use control::any_unfinished;
+pub use control::{Retry, cancel, end_of_rule, end_of_task, retry, rule_of, skip_wait};
+pub use count::{Ended, FAILURES_IN_ROW, count};
+pub use waiting::{
+    SegmentRow, Start, Waiting, add_segment, advance, hold, pause, segments, steps, unfinished,
+    waiting,
+};
 
 use crate::db::{at, chunks};
-use crate::entity::{rule_stats, runs};
+use crate::entity::runs;
 use crate::page::{self, Listed, Page};
-use crate::rules::{self, Disabling};
 use crate::{Db, Error, Result, Tx};
-use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order, QueryFilter, QuerySelect,
-    Set,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smarttasks_model::{
     EventId, RuleId, RunId, RunStatus, TaskId, Timestamp, TraceParent, WorkspaceId,
 };
-use std::collections::{BTreeMap, HashMap, HashSet};
-
-/// So many failing runs in a row disable their rule.
-pub const FAILURES_IN_ROW: i64 = 10;
-/// Characters of an error that its rule's owner is told.
-const TOLD: usize = 300;
+use std::collections::HashSet;
 
 /// An evaluation that acted or failed.
 #[derive(Clone, Debug)]
@@ -55,17 +59,14 @@ pub struct Run {
     pub finished_at: Option<Timestamp>,
     /// Evaluation time in microseconds.
     pub duration_us: i64,
-    /// When a suspended run goes on.
+    /// When a suspended run goes on at the latest.
     pub resumes_at: Option<Timestamp>,
-}
-
-/// A run that has been recorded.
-#[derive(Clone, Debug)]
-pub struct Ended {
-    /// The run.
-    pub run: Run,
-    /// How many rules stand between a person or the clock and the event that started it.
-    pub depth: u8,
+    /// The run of which this is another try.
+    pub retry_of: Option<RunId>,
+    /// How many waits it has begun.
+    pub waits: u32,
+    /// What a suspended run waits for.
+    pub waiting: Option<Value>,
 }
 
 /// One thing that a script asked for.
@@ -97,6 +98,10 @@ pub struct Filter {
     pub task_id: Option<TaskId>,
     /// That stand there.
     pub status: Option<RunStatus>,
+    /// Begun at or after this.
+    pub since: Option<Timestamp>,
+    /// Begun before this.
+    pub until: Option<Timestamp>,
 }
 
 /// Which of these runs exist already: their messages were delivered before.
@@ -133,11 +138,26 @@ async fn among(
     Ok(existing)
 }
 
+/// How a run is kept, beside what it is.
+#[derive(Clone, Debug, Default)]
+pub struct Kept<'a> {
+    /// What it began with, of one that may go on or be tried again.
+    pub start: Option<&'a Start>,
+    /// Whether no other run of its rule and task may begin while it is unfinished.
+    pub alone: bool,
+}
+
+/// What tells the unfinished runs of a rule and a task from others.
+fn pair(rule: RuleId, task: Option<TaskId>) -> String {
+    task.map_or_else(|| format!("{rule}:-"), |task| format!("{rule}:{task}"))
+}
+
 /// Records a run.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
-pub fn record(tx: &mut Tx, run: &Run) -> Result<()> {
+pub fn record(tx: &mut Tx, run: &Run, kept: &Kept<'_>) -> Result<()> {
+    let alone = kept.alone && run.finished_at.is_none();
     let row = runs::Model {
         id: run.id.0,
         workspace_id: run.workspace_id.0,
@@ -155,182 +175,15 @@ pub fn record(tx: &mut Tx, run: &Run) -> Result<()> {
         finished_at: run.finished_at.map(|at| at.unix_millis()),
         duration_us: run.duration_us,
         resumes_at: run.resumes_at.map(|at| at.unix_millis()),
-        retry_of: None,
-        start: None,
-        waits: 0,
-        waiting: None,
+        retry_of: run.retry_of.map(|id| id.0),
+        start: kept.start.map(json).transpose()?,
+        waits: count_of(run.waits),
+        waiting: run.waiting.as_ref().map(json).transpose()?,
         wake: None,
-        exclusive: None,
+        exclusive: alone.then(|| pair(run.rule_id, run.task_id)),
     };
     tx.insert::<runs::Entity>(row.into_active_model());
     Ok(())
-}
-
-/// Counts the runs that a transaction has recorded, in their order, for their rules: matches,
-/// failures, and failures in a row. A rule with [`FAILURES_IN_ROW`] of them is disabled.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn count(tx: &mut Tx, ended: &[Ended]) -> Result<()> {
-    // In order, so that two engines do not lock each other out.
-    let mut of_rules: BTreeMap<RuleId, Vec<&Ended>> = BTreeMap::new();
-    for one in ended {
-        of_rules.entry(one.run.rule_id).or_default().push(one);
-    }
-    // Failures before the first match continue those of earlier transactions.
-    let (mut continuing, mut anew) = (BTreeMap::new(), BTreeMap::new());
-    for (rule, runs) in &of_rules {
-        let first_match = runs.iter().position(|one| !one.failed());
-        let (failures, rest) = runs.split_at(first_match.unwrap_or(runs.len()));
-        continuing.insert(*rule, Tally::of(failures));
-        anew.insert(*rule, Tally::of(rest));
-    }
-    continuing.retain(|_, tally| !tally.is_empty());
-    anew.retain(|_, tally| !tally.is_empty());
-    add(tx, &continuing).await?;
-    let standing = failures_in_row(tx, continuing.keys().copied()).await?;
-    add(tx, &anew).await?;
-    for (rule, runs) in of_rules {
-        let added = continuing.get(&rule).map_or(0, |tally| tally.in_row);
-        let before = standing.get(&rule).map_or(0, |standing| standing - added);
-        if let Some(last) = last_straw(before, &runs) {
-            rules::disable(tx, &last.disabling()).await?;
-        }
-    }
-    Ok(())
-}
-
-/// What some runs of one rule add up to.
-#[derive(Clone, Copy, Default)]
-struct Tally {
-    matches: i64,
-    failures: i64,
-    /// Failures since the last match.
-    in_row: i64,
-}
-
-impl Tally {
-    fn of(runs: &[&Ended]) -> Self {
-        runs.iter()
-            .fold(Self::default(), |tally, one| match one.failed() {
-                true => Self {
-                    failures: tally.failures + 1,
-                    in_row: tally.in_row + 1,
-                    ..tally
-                },
-                false => Self {
-                    matches: tally.matches + 1,
-                    in_row: 0,
-                    ..tally
-                },
-            })
-    }
-
-    fn is_empty(&self) -> bool {
-        self.matches + self.failures == 0
-    }
-}
-
-async fn add(tx: &mut Tx, tallies: &BTreeMap<RuleId, Tally>) -> Result<()> {
-    let now = tx.now().unix_millis();
-    let rows = tallies.iter().map(|(rule, tally)| rule_stats::ActiveModel {
-        rule_id: Set(rule.0),
-        matches: Set(tally.matches),
-        failures: Set(tally.failures),
-        failures_in_row: Set(tally.in_row),
-        last_run_at: Set(Some(now)),
-    });
-    let add = OnConflict::column(rule_stats::Column::RuleId)
-        .value(
-            rule_stats::Column::Matches,
-            Expr::cust("rule_stats.matches + excluded.matches"),
-        )
-        .value(
-            rule_stats::Column::Failures,
-            Expr::cust("rule_stats.failures + excluded.failures"),
-        )
-        .value(
-            rule_stats::Column::FailuresInRow,
-            Expr::cust(
-                "CASE WHEN excluded.matches > 0 THEN excluded.failures_in_row \
-                 ELSE rule_stats.failures_in_row + excluded.failures_in_row END",
-            ),
-        )
-        .update_column(rule_stats::Column::LastRunAt)
-        .to_owned();
-    for rows in chunks(rows) {
-        rule_stats::Entity::insert_many(rows)
-            .on_conflict(add.clone())
-            .exec_without_returning(tx.write_conn())
-            .await?;
-    }
-    Ok(())
-}
-
-/// How many failures stand in a row, of rules whose rows this transaction has written.
-async fn failures_in_row(
-    tx: &Tx,
-    rules: impl Iterator<Item = RuleId>,
-) -> Result<HashMap<RuleId, i64>> {
-    let mut in_row = HashMap::new();
-    for ids in chunks(rules) {
-        let rows: Vec<(uuid::Uuid, i64)> = rule_stats::Entity::find()
-            .select_only()
-            .columns([
-                rule_stats::Column::RuleId,
-                rule_stats::Column::FailuresInRow,
-            ])
-            .filter(rule_stats::Column::RuleId.is_in(ids.into_iter().map(|id| id.0)))
-            .into_tuple()
-            .all(tx.conn())
-            .await?;
-        in_row.extend(rows.into_iter().map(|(id, n)| (RuleId(id), n)));
-    }
-    Ok(in_row)
-}
-
-/// The run with which a rule, after `before` failures in a row, has had too many.
-fn last_straw<'a>(before: i64, runs: &[&'a Ended]) -> Option<&'a Ended> {
-    let mut in_row = before;
-    runs.iter().copied().find(|one| {
-        in_row = if one.failed() { in_row + 1 } else { 0 };
-        in_row == FAILURES_IN_ROW
-    })
-}
-
-impl Ended {
-    fn failed(&self) -> bool {
-        self.run.status == RunStatus::Failed
-    }
-
-    fn disabling(&self) -> Disabling {
-        let error = self.run.error.as_ref();
-        let told = error.map_or_else(|| "no error".to_owned(), RunError::told);
-        Disabling {
-            workspace_id: self.run.workspace_id,
-            rule_id: self.run.rule_id,
-            reason: format!("{FAILURES_IN_ROW} failures in a row, the last one: {told}"),
-            error: self.run.error.clone(),
-            run_id: Some(self.run.id),
-            depth: self.depth,
-            traceparent: self.run.traceparent,
-        }
-    }
-}
-
-impl RunError {
-    /// In one line, with its place; a script may throw a long text.
-    fn told(&self) -> String {
-        let mut told: String = self.message.chars().take(TOLD).collect();
-        if told.len() < self.message.len() {
-            told.push('…');
-        }
-        match (self.line, self.column) {
-            (Some(line), Some(column)) => format!("{told} (line {line}, column {column})"),
-            (Some(line), None) => format!("{told} (line {line})"),
-            _ => told,
-        }
-    }
 }
 
 /// A run of this workspace.
@@ -366,6 +219,12 @@ pub async fn list(
     if let Some(status) = filter.status {
         query = query.filter(runs::Column::Status.eq(status_name(status)));
     }
+    if let Some(since) = filter.since {
+        query = query.filter(runs::Column::StartedAt.gte(since.unix_millis()));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(runs::Column::StartedAt.lt(until.unix_millis()));
+    }
     page::by_id(
         db,
         query,
@@ -376,6 +235,11 @@ pub async fn list(
         Run::try_from,
     )
     .await
+}
+
+/// Of a row, in which counts are signed.
+fn count_of(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 const STATUSES: [(RunStatus, &str); 7] = [
@@ -428,6 +292,14 @@ impl TryFrom<runs::Model> for Run {
             finished_at: row.finished_at.map(at),
             duration_us: row.duration_us,
             resumes_at: row.resumes_at.map(at),
+            retry_of: row.retry_of.map(RunId),
+            waits: u32::try_from(row.waits).unwrap_or(0),
+            waiting: row
+                .waiting
+                .as_deref()
+                .map(serde_json::from_str)
+                .transpose()
+                .map_err(unreadable)?,
         })
     }
 }

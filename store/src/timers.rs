@@ -8,7 +8,9 @@ use sea_orm::{
     QueryOrder, QuerySelect, QueryTrait,
 };
 use serde::{Deserialize, Serialize};
-use smarttasks_model::{DeliveryId, Message, RuleId, Span, TaskId, Timestamp, WorkspaceId};
+use smarttasks_model::{
+    DeliveryId, Message, RuleId, RunId, Span, TaskId, Timestamp, Wake, WorkspaceId,
+};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -135,6 +137,11 @@ pub(crate) fn delivery_key(delivery_id: DeliveryId) -> String {
     format!("delivery:{delivery_id}")
 }
 
+/// The key of a run's one timer.
+pub(crate) fn run_key(run_id: RunId) -> String {
+    format!("message:run:{run_id}")
+}
+
 /// Something that is due at an instant.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Timer {
@@ -147,6 +154,18 @@ pub struct Timer {
 }
 
 impl Timer {
+    /// The one timer of a run: it goes on then. A later one moves it.
+    pub fn of_run(wake: Wake, fire_at: Timestamp) -> Self {
+        Self {
+            fire_at,
+            workspace_id: Some(wake.workspace_id),
+            due: Due::Message {
+                key: format!("run:{}", wake.wait.run_id),
+                message: Box::new(Message::Wake(Box::new(wake))),
+            },
+        }
+    }
+
     pub(crate) fn key(&self) -> String {
         self.due.key()
     }

@@ -15,7 +15,8 @@ use sea_orm::{
     QueryFilter, Set, TransactionTrait,
 };
 use smarttasks_model::{
-    Actor, ChangeId, DeliveryId, Event, Message, RuleId, TaskId, Timestamp, TraceParent, UserId,
+    Actor, ChangeId, DeliveryId, Event, Message, RuleId, RunId, TaskId, Timestamp, TraceParent,
+    UserId,
 };
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashSet};
@@ -133,6 +134,12 @@ impl Tx {
             .unschedule(Unscheduled::Key(crate::timers::delivery_key(delivery_id)));
     }
 
+    /// Takes back the one timer of a run.
+    pub fn unschedule_run(&mut self, run_id: RunId) {
+        self.pending
+            .unschedule(Unscheduled::Key(crate::timers::run_key(run_id)));
+    }
+
     /// Takes back every timer of a task.
     pub fn unschedule_task(&mut self, task_id: TaskId) {
         self.pending.unschedule(Unscheduled::Task(task_id));
@@ -185,7 +192,10 @@ impl Tx {
 
     /// For a write that must see the gathered rows of all before it, and be seen by all after
     /// it: asks to run in a transaction of its own.
-    pub(crate) fn alone(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::NotAlone`], which does so.
+    pub fn alone(&mut self) -> Result<()> {
         if self.shared {
             self.touched = true;
             return Err(Error::NotAlone);

@@ -94,6 +94,7 @@ impl Route {
             "POST events" => json!({ "type": "ci.passed", "data": { "build": 7 } }),
             "POST endpoints" => json!({ "name": "changed", "url": URL }),
             "PATCH endpoints/{id}" => json!({ "name": "changed again" }),
+            "POST approvals/{id}/answer" => json!({ "approved": true }),
             "POST endpoints/{id}/rotate-secret"
             | "POST endpoints/{id}/test"
             | "POST deliveries/{id}/retry" => json!({}),

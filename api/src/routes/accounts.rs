@@ -217,6 +217,7 @@ fn starter_rules(now: Timestamp) -> Result<Vec<NewRule>, ApiError> {
                 spec,
                 occurrences: Vec::new(),
                 apply_to_existing: true,
+                cancel_runs: false,
             })
         })
         .collect()
@@ -273,6 +274,7 @@ async fn rules_moved_to(
                     spec: rule.spec,
                     occurrences,
                     apply_to_existing: true,
+                    cancel_runs: false,
                 },
             )
         })

@@ -54,11 +54,11 @@ async fn create_rule(
 ) -> Result<Response, ApiError> {
     let member: Member<Manage> = caller.workspace(&app, body.workspace_id).await?;
     let workspace = member.workspace_id;
-    let existing = body.applies_to_existing();
+    let saving = body.saving();
     let spec = body.complete()?;
     let zone = workspace_zone(&app, workspace).await?;
     let (id, author) = (RuleId::new(app.now()), caller.actor.id);
-    let Checked { new, warnings } = checked(&app, workspace, id, spec, existing).await?;
+    let Checked { new, warnings } = checked(&app, workspace, id, spec, saving).await?;
     app.write_once(key, move |tx| {
         let (new, warnings) = (new.clone(), warnings.clone());
         Box::pin(async move {
@@ -176,8 +176,8 @@ async fn changed(
     fields: RuleFields,
 ) -> Result<Checked, ApiError> {
     stays(member.workspace_id, fields.workspace_id)?;
-    let existing = fields.applies_to_existing();
-    checked(app, member.workspace_id, id, fields.complete()?, existing).await
+    let saving = fields.saving();
+    checked(app, member.workspace_id, id, fields.complete()?, saving).await
 }
 
 fn stays(workspace: WorkspaceId, named: Option<WorkspaceId>) -> Result<(), Invalid> {

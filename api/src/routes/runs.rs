@@ -1,5 +1,10 @@
 //! Runs: what came of rules.
 
+mod control;
+mod view;
+
+use self::view::{JournalView, RunView};
+
 use super::tasks::OnlyWorkspace;
 use crate::app::App;
 use crate::caller::{Member, Read};
@@ -8,10 +13,9 @@ use crate::page::{Page, PageParams, PageRequest, Scope};
 use crate::problem::ApiError;
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Deserialize;
 use smarttasks_model::{RuleId, RunId, RunStatus, TaskId, Timestamp, WorkspaceId};
-use smarttasks_store::runs::{self, ActionRecord, Filter, Run, RunError};
+use smarttasks_store::runs::{self, Filter};
 use smarttasks_store::{rules, tasks};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,84 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(get_run))
         .routes(routes!(list_runs_of_rule))
         .routes(routes!(list_runs_of_task))
-}
-
-/// An evaluation of a rule that acted or failed; one that did neither leaves nothing.
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = Run)]
-struct RunView {
-    #[schema(value_type = Uuid)]
-    id: RunId,
-    #[schema(value_type = Uuid)]
-    rule_id: RuleId,
-    /// The version of the rule that was evaluated.
-    rule_version: i64,
-    #[schema(value_type = Option<Uuid>)]
-    task_id: Option<TaskId>,
-    #[schema(value_type = String, example = "succeeded")]
-    status: RunStatus,
-    /// What started it: `type` and `event_id` of the event, and when it was.
-    #[schema(value_type = Object)]
-    trigger: Value,
-    /// What it did, in order.
-    #[schema(value_type = Vec<ActionSchema>)]
-    actions: Vec<ActionRecord>,
-    /// What the script logged.
-    log: Vec<String>,
-    /// Why it failed.
-    #[schema(value_type = Option<RunErrorSchema>)]
-    error: Option<RunError>,
-    #[schema(value_type = String, format = DateTime)]
-    started_at: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    finished_at: Option<Timestamp>,
-    /// How long the evaluation took, in microseconds.
-    duration_us: i64,
-    /// When a suspended run goes on.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    resumes_at: Option<Timestamp>,
-}
-
-/// One thing that a script asked for.
-#[derive(utoipa::ToSchema)]
-#[schema(as = Action)]
-#[expect(dead_code, reason = "only its description matters")]
-struct ActionSchema {
-    #[schema(example = "email")]
-    action: String,
-    /// Its arguments; `suppressed` says why nothing came of it.
-    #[schema(value_type = Object)]
-    detail: Value,
-}
-
-/// Why and where a script failed.
-#[derive(utoipa::ToSchema)]
-#[schema(as = RunError)]
-#[expect(dead_code, reason = "only its description matters")]
-struct RunErrorSchema {
-    message: String,
-    line: Option<usize>,
-    column: Option<usize>,
-}
-
-impl From<Run> for RunView {
-    fn from(run: Run) -> Self {
-        Self {
-            id: run.id,
-            rule_id: run.rule_id,
-            rule_version: run.rule_version,
-            task_id: run.task_id,
-            status: run.status,
-            trigger: run.trigger,
-            actions: run.actions,
-            log: run.log,
-            error: run.error,
-            started_at: run.started_at,
-            finished_at: run.finished_at,
-            duration_us: run.duration_us,
-            resumes_at: run.resumes_at,
-        }
-    }
+        .merge(control::routes())
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -114,9 +41,15 @@ struct RunFilter {
     rule_id: Option<RuleId>,
     #[param(value_type = Option<Uuid>)]
     task_id: Option<TaskId>,
-    /// One of running, suspended, succeeded, failed, cancelled, diverged.
+    /// One of suspended, paused, succeeded, failed, cancelled, diverged.
     #[param(value_type = Option<String>)]
     status: Option<RunStatus>,
+    /// Begun at or after this.
+    #[param(value_type = Option<String>)]
+    since: Option<Timestamp>,
+    /// Begun before this.
+    #[param(value_type = Option<String>)]
+    until: Option<Timestamp>,
 }
 
 async fn listed(
@@ -145,20 +78,24 @@ async fn list_runs(
         rule_id: filter.rule_id,
         task_id: filter.task_id,
         status: filter.status,
+        since: filter.since,
+        until: filter.until,
     };
     listed(&app, &member, filter, &page).await
 }
 
-/// A run.
+/// A run, with its journal.
 #[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "runs",
-    params(("id" = Uuid, Path), OnlyWorkspace), responses((status = 200, body = RunView)))]
+    params(("id" = Uuid, Path), OnlyWorkspace), responses((status = 200, body = JournalView)))]
 async fn get_run(
     State(app): State<App>,
     member: Member<Read>,
     ApiPath(id): ApiPath<RunId>,
-) -> Result<Json<RunView>, ApiError> {
+) -> Result<Json<JournalView>, ApiError> {
     let run = runs::get(&app.db, member.workspace_id, id).await?;
-    Ok(Json(run.into()))
+    let segments = runs::steps(&app.db, member.workspace_id, id).await?;
+    let view = JournalView::of(run, &segments).map_err(ApiError::internal)?;
+    Ok(Json(view))
 }
 
 /// The runs of a rule, newest first.

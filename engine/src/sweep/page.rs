@@ -3,7 +3,7 @@
 use super::{Page, Seen};
 use crate::apply::perform_all;
 use crate::matching::Change;
-use crate::plan::PlannedRun;
+use crate::run::PlannedRun;
 use serde_json::{Map, json};
 use smarttasks_model::{
     ChangeId, Event, EventData, EventId, EventType, RuleId, RunId, Snapshot, TaskId, derive_id,

@@ -5,7 +5,7 @@ use super::task::fields;
 use crate::evaluation::{self, Host};
 use crate::words::Words;
 use crate::world::TaskHandle;
-use rhai::Map;
+use rhai::{Map, NativeCallContext};
 use smarttasks_model::NewTask;
 
 pub(super) fn define(words: &mut Words) {
@@ -19,7 +19,7 @@ check.tag("auto");"#,
         .is(words, create_task);
 }
 
-fn create_task(map: Map) -> Host<TaskHandle> {
+fn create_task(context: NativeCallContext, map: Map) -> Host<TaskHandle> {
     evaluation::with(|e| {
         if !map.contains_key("title") {
             return Err("create_task: `title` is missing".into());
@@ -28,6 +28,6 @@ fn create_task(map: Map) -> Host<TaskHandle> {
         let new = new
             .checked()
             .map_err(|wrong| refused("create_task", &wrong))?;
-        e.create(new)
+        e.create(new, context.call_position())
     })
 }

@@ -5,7 +5,7 @@ use crate::evaluation::{self, Evaluation, Host};
 use crate::nearest::did_you_mean;
 use crate::words::Words;
 use crate::world::{UserHandle, find_user, kind_of};
-use rhai::{Dynamic, Map};
+use rhai::{Dynamic, Map, NativeCallContext};
 use smarttasks_model::{Email, Recipient, UserId, text_within};
 
 /// What `email(#{…})` takes.
@@ -21,19 +21,24 @@ pub(super) fn define(words: &mut Words) {
             "A mail to each: a user, an address, or a list of both; at most 100, each mailbox once. Line breaks in the subject become spaces. A mail to nobody, as to an absent assignee, is recorded as suppressed and does not fail the run.",
             r#"email([task.owner, "ops@example.com"], `Late: ${task.title}`, `Due ${task.due_at}.`);"#,
         )
-        .is(words, |to: Dynamic, subject: Dynamic, body: Dynamic| {
-            email(&to, &subject, &body, &Dynamic::UNIT)
-        });
+        .is(
+            words,
+            |context: NativeCallContext, to: Dynamic, subject: Dynamic, body: Dynamic| {
+                email(&context, &to, &subject, &body, &Dynamic::UNIT)
+            },
+        );
     words
         .action(
             "email(mail: map)",
             "The same with `to`, `subject`, `text` and `html`, of which `html` may be left out.",
             r#"email(#{ to: task.owner, subject: task.title, text: "Late.", html: "<b>Late.</b>" });"#,
         )
-        .is(words, |mail: Map| email_of(&mail));
+        .is(words, |context: NativeCallContext, mail: Map| {
+            email_of(&context, &mail)
+        });
 }
 
-fn email_of(mail: &Map) -> Host<()> {
+fn email_of(context: &NativeCallContext, mail: &Map) -> Host<()> {
     for key in mail.keys() {
         if !KEYS.contains(&key.as_str()) {
             let near = did_you_mean(key, KEYS.iter().copied())
@@ -42,10 +47,22 @@ fn email_of(mail: &Map) -> Host<()> {
         }
     }
     let part = |key| mail.get(key).cloned().unwrap_or(Dynamic::UNIT);
-    email(&part("to"), &part("subject"), &part("text"), &part("html"))
+    email(
+        context,
+        &part("to"),
+        &part("subject"),
+        &part("text"),
+        &part("html"),
+    )
 }
 
-fn email(to: &Dynamic, subject: &Dynamic, body: &Dynamic, html: &Dynamic) -> Host<()> {
+fn email(
+    context: &NativeCallContext,
+    to: &Dynamic,
+    subject: &Dynamic,
+    body: &Dynamic,
+    html: &Dynamic,
+) -> Host<()> {
     evaluation::with(|e| {
         let subject = one_line("email", "subject", &text("email", "subject", subject)?)?;
         let text_body = text("email", "text", body)?;
@@ -54,13 +71,14 @@ fn email(to: &Dynamic, subject: &Dynamic, body: &Dynamic, html: &Dynamic) -> Hos
             false => Some(text("email", "html", html)?),
         };
         let (to, suppressed) = recipients(e, to)?;
-        e.act(Action::Email {
+        let action = Action::Email {
             to,
             subject,
             text: text_body,
             html,
             suppressed,
-        })
+        };
+        e.act(action, context.call_position())
     })
 }
 

@@ -4,7 +4,7 @@ use super::{Action, text};
 use crate::evaluation::{self, Host};
 use crate::words::Words;
 use crate::world::to_json;
-use rhai::Dynamic;
+use rhai::{Dynamic, NativeCallContext};
 use smarttasks_model::EventType;
 
 pub(super) fn define(words: &mut Words) {
@@ -15,14 +15,16 @@ pub(super) fn define(words: &mut Words) {
             r#"emit("review.wanted", #{ task: task.id, by: task.owner });"#,
         )
         .is(words, emit)
-        .is(words, |kind: Dynamic| emit(kind, Dynamic::UNIT));
+        .is(words, |context: NativeCallContext, kind: Dynamic| {
+            emit(context, kind, Dynamic::UNIT)
+        });
 }
 
-fn emit(kind: Dynamic, data: Dynamic) -> Host<()> {
+fn emit(context: NativeCallContext, kind: Dynamic, data: Dynamic) -> Host<()> {
     let name = text("emit", "type", &kind)?;
     let kind = EventType::custom(&name).map_err(|error| format!("emit(\"{name}\"): {error}"))?;
     evaluation::with(|e| {
         let data = to_json(e, &data)?;
-        e.act(Action::Emit { kind, data })
+        e.act(Action::Emit { kind, data }, context.call_position())
     })
 }

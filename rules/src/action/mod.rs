@@ -276,7 +276,7 @@ pub(crate) use log::listen;
 
 /// The text that an argument must be. Numbers, times and the like are not quietly written out:
 /// a template literal says that this is meant.
-fn text(call: &str, argument: &str, value: &Dynamic) -> Host<String> {
+pub(crate) fn text(call: &str, argument: &str, value: &Dynamic) -> Host<String> {
     match value.as_immutable_string_ref() {
         Ok(text) => Ok(text.to_string()),
         Err(_) => Err(format!(
@@ -288,7 +288,7 @@ fn text(call: &str, argument: &str, value: &Dynamic) -> Host<String> {
 }
 
 /// What the model's checks found, as one sentence of the call.
-fn refused(call: &str, wrong: &[Invalid]) -> String {
+pub(crate) fn refused(call: &str, wrong: &[Invalid]) -> String {
     let all: Vec<String> = wrong
         .iter()
         .map(|invalid| {

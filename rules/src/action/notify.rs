@@ -5,7 +5,7 @@ use super::{Action, text};
 use crate::evaluation::{self, Evaluation, Host};
 use crate::words::Words;
 use crate::world::{kind_of, user_of};
-use rhai::Dynamic;
+use rhai::{Dynamic, NativeCallContext};
 use smarttasks_model::{NotifyBy, Recipient};
 
 pub(super) fn define(words: &mut Words) {
@@ -15,12 +15,20 @@ pub(super) fn define(words: &mut Words) {
             "Tells one member by the channel that they prefer, which they choose in their profile: by mail, or not at all. Whoever wants none, or is absent, is recorded as suppressed.",
             r#"notify(task.owner, "A task is late", `${task.title} was due ${task.due_at}.`);"#,
         )
-        .is(words, |user: Dynamic, title: Dynamic, text: Dynamic| {
-            notify(&user, &title, &text)
-        });
+        .is(
+            words,
+            |context: NativeCallContext, user: Dynamic, title: Dynamic, text: Dynamic| {
+                notify(&context, &user, &title, &text)
+            },
+        );
 }
 
-fn notify(user: &Dynamic, title: &Dynamic, body: &Dynamic) -> Host<()> {
+fn notify(
+    context: &NativeCallContext,
+    user: &Dynamic,
+    title: &Dynamic,
+    body: &Dynamic,
+) -> Host<()> {
     evaluation::with(|e| {
         let title = one_line("notify", "title", &text("notify", "title", title)?)?;
         let text = text("notify", "text", body)?;
@@ -28,12 +36,13 @@ fn notify(user: &Dynamic, title: &Dynamic, body: &Dynamic) -> Host<()> {
             Ok(recipient) => (vec![recipient], None),
             Err(reason) => (Vec::new(), Some(reason)),
         };
-        e.act(Action::Notify {
+        let action = Action::Notify {
             to,
             title,
             text,
             suppressed,
-        })
+        };
+        e.act(action, context.call_position())
     })
 }
 

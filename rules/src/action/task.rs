@@ -5,7 +5,7 @@ use crate::evaluation::{self, Evaluation, Host};
 use crate::nearest::did_you_mean;
 use crate::words::Words;
 use crate::world::{TaskHandle, to_json, user_of};
-use rhai::{Dynamic, Map};
+use rhai::{Dynamic, Map, NativeCallContext};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use smarttasks_model::{Task, TaskChanges, text_within};
@@ -70,7 +70,7 @@ log(task.tags); // []"#,
         .is(words, untag);
 }
 
-fn update(task: TaskHandle, changes: Map) -> Host<()> {
+fn update(context: NativeCallContext, task: TaskHandle, changes: Map) -> Host<()> {
     evaluation::with(|e| {
         let before = e.task_to_change(task, "task.update")?;
         let changes: TaskChanges = fields(e, "task.update", changes)?;
@@ -81,29 +81,32 @@ fn update(task: TaskHandle, changes: Map) -> Host<()> {
             .fits(before)
             .map_err(|wrong| refused("task.update", &[wrong]))?;
         let task_id = before.id;
-        e.act(Action::UpdateTask { task_id, changes })
+        let action = Action::UpdateTask { task_id, changes };
+        e.act(action, context.call_position())
     })
 }
 
-fn assign(task: TaskHandle, user: Dynamic) -> Host<()> {
+fn assign(context: NativeCallContext, task: TaskHandle, user: Dynamic) -> Host<()> {
     evaluation::with(|e| {
         let task_id = e.task_to_change(task, "task.assign")?.id;
         let user_id = user_of(e, &user).map_err(|error| format!("task.assign: {error}"))?;
-        e.act(Action::AssignTask { task_id, user_id })
+        let action = Action::AssignTask { task_id, user_id };
+        e.act(action, context.call_position())
     })
 }
 
-fn comment(task: TaskHandle, words: Dynamic) -> Host<()> {
+fn comment(context: NativeCallContext, task: TaskHandle, words: Dynamic) -> Host<()> {
     evaluation::with(|e| {
         let task_id = e.task_to_change(task, "task.comment")?.id;
         let words = text("task.comment", "text", &words)?;
         let text = text_within("/text", &words, 1, LONGEST_COMMENT, &['\n', '\r', '\t'])
             .map_err(|wrong| refused("task.comment", &[wrong]))?;
-        e.act(Action::CommentTask { task_id, text })
+        let action = Action::CommentTask { task_id, text };
+        e.act(action, context.call_position())
     })
 }
 
-fn tag(task: TaskHandle, label: Dynamic) -> Host<()> {
+fn tag(context: NativeCallContext, task: TaskHandle, label: Dynamic) -> Host<()> {
     evaluation::with(|e| {
         let before = e.task_to_change(task, "task.tag")?;
         let (task_id, label) = (before.id, text("task.tag", "tag", &label)?);
@@ -111,18 +114,20 @@ fn tag(task: TaskHandle, label: Dynamic) -> Host<()> {
         with_tag(before, &label)
             .checked()
             .map_err(|wrong| refused("task.tag", &wrong))?;
-        e.act(Action::TagTask {
+        let action = Action::TagTask {
             task_id,
             tag: label,
-        })
+        };
+        e.act(action, context.call_position())
     })
 }
 
-fn untag(task: TaskHandle, label: Dynamic) -> Host<()> {
+fn untag(context: NativeCallContext, task: TaskHandle, label: Dynamic) -> Host<()> {
     evaluation::with(|e| {
         let task_id = e.task_to_change(task, "task.untag")?.id;
         let tag = text("task.untag", "tag", &label)?.trim().to_owned();
-        e.act(Action::UntagTask { task_id, tag })
+        let action = Action::UntagTask { task_id, tag };
+        e.act(action, context.call_position())
     })
 }
 

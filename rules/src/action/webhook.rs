@@ -4,7 +4,7 @@ use super::{Action, refused, text};
 use crate::evaluation::{self, Host};
 use crate::words::Words;
 use crate::world::to_json;
-use rhai::Dynamic;
+use rhai::{Dynamic, NativeCallContext};
 use smarttasks_model::text_within;
 
 /// Longest name or URL, in characters.
@@ -20,12 +20,13 @@ pub(super) fn define(words: &mut Words) {
         .is(words, webhook);
 }
 
-fn webhook(endpoint: Dynamic, payload: Dynamic) -> Host<()> {
+fn webhook(context: NativeCallContext, endpoint: Dynamic, payload: Dynamic) -> Host<()> {
     let endpoint = text("webhook", "endpoint", &endpoint)?;
     let endpoint = text_within("/endpoint", &endpoint, 1, LONGEST_ENDPOINT, &[])
         .map_err(|wrong| refused("webhook", &[wrong]))?;
     evaluation::with(|e| {
         let payload = to_json(e, &payload)?;
-        e.act(Action::Webhook { endpoint, payload })
+        let action = Action::Webhook { endpoint, payload };
+        e.act(action, context.call_position())
     })
 }

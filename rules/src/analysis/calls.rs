@@ -7,7 +7,7 @@ use super::types::{self, Kind, Type};
 use super::values;
 use crate::diagnostic::Code;
 use crate::nearest::did_you_mean;
-use crate::{Diagnostic, action};
+use crate::{Diagnostic, action, waiting};
 use rhai::{Expr, FnCallExpr, Position};
 use std::collections::BTreeSet;
 
@@ -256,6 +256,11 @@ impl Flow<'_> {
     fn act(&mut self, call: &Call<'_>) {
         if let Some(action) = action_of(call.name, call.method) {
             self.deeds.acts(action, call.at, self.is_dead());
+        }
+        if let Some(wait) = waiting::CALLS.iter().find(|wait| **wait == call.name) {
+            self.deeds.acts(wait, call.at, self.is_dead());
+            // Much may happen meanwhile.
+            self.facts.doubt();
         }
         if matches!(call.name, "assign" | "update") {
             self.facts.doubt();

@@ -63,6 +63,8 @@ impl Flow<'_> {
             match key {
                 "status" => self.refuse(Code::UnknownStatus, entry.at, values::status(&text)),
                 "priority" => self.refuse(Code::InvalidValue, entry.at, values::priority(&text)),
+                "url" => self.refuse(Code::InvalidValue, entry.at, values::url(&text)),
+                "method" => self.refuse(Code::InvalidValue, entry.at, values::method(&text)),
                 "assignee" | "creator" => self.user(Some(text), entry.at),
                 _ => {}
             }
@@ -86,6 +88,7 @@ fn needed(call: &str) -> &'static [&'static str] {
     match call {
         "create_task" => &["title"],
         "email" => &["subject", "text"],
+        "http" => &["url"],
         _ => &[],
     }
 }

@@ -19,12 +19,12 @@ mod values;
 mod walk;
 
 use crate::diagnostic::Code;
-use crate::{Diagnostic, Language, Severity};
+use crate::{Diagnostic, Language, Severity, waiting};
 use body::{Names, bodies};
 use flow::{Findings, Flow};
 pub(crate) use names::explain;
 pub use references::Reference;
-use rhai::{AST, Expr, Position};
+use rhai::{AST, Expr, FnPtr, Position, Stmt};
 pub(crate) use signatures::Signatures;
 use smarttasks_model::Trigger;
 
@@ -35,8 +35,10 @@ pub struct Analysis {
     pub diagnostics: Vec<Diagnostic>,
     /// The actions that it may ask for, in alphabetical order, each once.
     pub actions: Vec<&'static str>,
-    /// Whether it may suspend its run. No call of the language does so at present.
+    /// Whether its run may wait.
     pub suspends: bool,
+    /// The calls at which it may, in alphabetical order, each once.
+    pub waits: Vec<&'static str>,
     /// The endpoints that it names.
     pub endpoints: Vec<Reference>,
     /// The users that it names, by address or id.
@@ -47,6 +49,27 @@ pub struct Analysis {
 struct Context<'a> {
     language: &'a Language,
     source: &'a str,
+}
+
+/// Whether the script may call a function at which its run waits, by name or by a text that is one.
+pub(crate) fn may_wait(ast: &AST) -> bool {
+    let mut found = false;
+    walk::script(ast, &mut |node| {
+        found |= match node {
+            walk::Node::Stmt(Stmt::FnCall(call, _))
+            | walk::Node::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)) => {
+                waiting::CALLS.contains(&call.name.as_str())
+            }
+            walk::Node::Expr(Expr::StringConstant(text, _)) => {
+                waiting::CALLS.contains(&text.as_str())
+            }
+            walk::Node::Expr(Expr::DynamicConstant(value, _)) => value
+                .read_lock::<FnPtr>()
+                .is_some_and(|function| waiting::CALLS.contains(&function.fn_name())),
+            _ => false,
+        };
+    });
+    found
 }
 
 /// Whether the script speaks of a host name anywhere.
@@ -98,7 +121,8 @@ pub(crate) fn analyse(
     Analysis {
         diagnostics,
         actions: reached.actions.into_iter().collect(),
-        suspends: false,
+        suspends: !reached.waits.is_empty(),
+        waits: reached.waits.into_iter().collect(),
         endpoints: found.endpoints,
         users: found.users,
     }

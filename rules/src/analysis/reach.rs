@@ -1,13 +1,14 @@
 //! Which actions some way through the script reaches, and which none does.
 
 use super::body::is_closure;
+use crate::waiting;
 use rhai::Position;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one body does.
 #[derive(Default)]
 pub(super) struct Deeds {
-    /// The actions, with the names that the record of a run gives them.
+    /// The actions, with the names that the record of a run gives them, and the waits.
     actions: Vec<(&'static str, Position)>,
     /// The functions that it calls or speaks of.
     calls: BTreeSet<String>,
@@ -47,7 +48,9 @@ impl Deeds {
 #[derive(Default)]
 pub(super) struct Reached {
     pub(super) actions: BTreeSet<&'static str>,
-    /// Actions of functions that are never called: action, place, function.
+    /// The calls at which the run may wait.
+    pub(super) waits: BTreeSet<&'static str>,
+    /// Actions and waits of functions that are never called: action, place, function.
     pub(super) unreached: Vec<(&'static str, Position, String)>,
     /// Nothing at all is done, and nothing has been said of it.
     pub(super) idle: bool,
@@ -77,12 +80,11 @@ pub(super) fn reached(bodies: Vec<(Option<String>, Deeds)>) -> Reached {
     }
     let mut reached = Reached::default();
     let mut keeps = false;
+    let mut done: BTreeSet<&'static str> = BTreeSet::new();
     for (name, deeds) in &bodies {
         if name.as_deref().is_none_or(|name| live.contains(name)) {
             keeps |= deeds.keeps;
-            reached
-                .actions
-                .extend(deeds.actions.iter().map(|(action, _)| action));
+            done.extend(deeds.actions.iter().map(|(action, _)| action));
         } else if let Some(name) = name.as_deref().filter(|name| !is_closure(name)) {
             let unreached = deeds.actions.iter();
             reached
@@ -91,6 +93,9 @@ pub(super) fn reached(bodies: Vec<(Option<String>, Deeds)>) -> Reached {
         }
     }
     let said = !reached.unreached.is_empty() || bodies.iter().any(|(_, deeds)| deeds.dead_action);
-    reached.idle = reached.actions.is_empty() && !keeps && !said;
+    reached.idle = done.is_empty() && !keeps && !said;
+    (reached.waits, reached.actions) = done
+        .into_iter()
+        .partition(|call| waiting::CALLS.contains(call));
     reached
 }

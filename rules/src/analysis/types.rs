@@ -339,6 +339,9 @@ pub(super) fn of_call(name: &str, first: &Type) -> Type {
         "tasks" => Type::list(vec![Type::of(Kind::Task)]),
         "user" => Type::or_absent(Kind::User).at("user(…)"),
         "members" => Type::list(vec![Type::of(Kind::User)]),
+        "wait_for" => Type::or_absent(Kind::Event),
+        "http" => Type::of(Kind::Map),
+        "approve" => Type::or_absent(Kind::Bool),
         _ => Type::UNKNOWN,
     }
 }

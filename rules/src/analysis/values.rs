@@ -3,14 +3,19 @@
 
 use super::types::{Kind, Type};
 use crate::nearest::did_you_mean;
-use crate::{action, world};
+use crate::{action, waiting, world};
 use chrono::format::StrftimeItems;
-use smarttasks_model::{Email, EventType, Priority, Status, TimeZone, Timestamp, UserId};
+use smarttasks_model::{
+    Email, EventPattern, EventType, Priority, Status, TimeZone, Timestamp, UserId,
+};
 use std::str::FromStr;
 
 const TEXT: &[Kind] = &[Kind::Text];
 const NUMBER: &[Kind] = &[Kind::Int, Kind::Float];
 const TASK: &[Kind] = &[Kind::Task];
+const MOMENT: &[Kind] = &[Kind::Moment];
+const SPAN: &[Kind] = &[Kind::Span];
+const MEMBER: &[Kind] = &[Kind::User, Kind::Text];
 const USER: &[Kind] = &[Kind::User, Kind::Text, Kind::Absent];
 const RECIPIENTS: &[Kind] = &[Kind::User, Kind::Text, Kind::List, Kind::Absent];
 const ANYTHING: &[Kind] = &[];
@@ -29,6 +34,10 @@ pub(super) fn parameters(name: &str, arguments: usize) -> &'static [&'static [Ki
         ("assign", 2) => &[TASK, USER],
         ("comment" | "tag" | "untag", 2) => &[TASK, TEXT],
         ("seconds" | "minutes" | "hours" | "days" | "weeks", 1) => &[NUMBER],
+        ("sleep", 1) => &[SPAN],
+        ("sleep_until", 1) => &[MOMENT],
+        ("wait_for", 2) => &[TEXT, SPAN],
+        ("approve", 3) => &[MEMBER, TEXT, SPAN],
         _ => &[],
     }
 }
@@ -38,6 +47,7 @@ pub(super) fn keys(call: &str) -> Vec<&'static str> {
     match call {
         "email" => action::EMAIL_KEYS.to_vec(),
         "create_task" | "task.update" => action::SETTABLE.to_vec(),
+        "http" => waiting::HTTP_KEYS.to_vec(),
         "count" => world::FILTER_KEYS.to_vec(),
         "tasks" => [world::FILTER_KEYS, &["limit"]].concat(),
         _ => Vec::new(),
@@ -50,6 +60,10 @@ pub(super) fn key_kinds(call: &str, key: &str) -> &'static [Kind] {
         ("email", "to") => RECIPIENTS,
         ("email", "subject" | "text") => TEXT,
         ("email", "html") => &[Kind::Text, Kind::Absent],
+        ("http", "url") => TEXT,
+        ("http", "method") => &[Kind::Text, Kind::Absent],
+        ("http", "headers") => &[Kind::Map, Kind::Absent],
+        ("http", "timeout") => &[Kind::Span, Kind::Absent],
         ("create_task" | "task.update", key) => match key {
             "title" | "description" => TEXT,
             "status" => TEXT,
@@ -155,6 +169,7 @@ pub(super) fn invalid(call: &str, arguments: &[Type]) -> Option<(usize, Problem)
         ("in_zone", 2) => (1, zone),
         ("format", 2) => (1, pattern),
         ("emit", 1 | 2) => (0, event_type),
+        ("wait_for", 2) => (0, event_pattern),
         ("email", 3) => (0, address),
         _ => return None,
     };
@@ -195,6 +210,42 @@ fn event_type(text: &str) -> Option<Problem> {
     EventType::custom(text).err().map(|error| {
         let message = format!("no event can be called \"{text}\": {error}");
         Problem::new(message, Some("write it as ci.failed or invoice.paid"))
+    })
+}
+
+fn event_pattern(text: &str) -> Option<Problem> {
+    text.parse::<EventPattern>().err().map(|error| {
+        let message = format!("no event is of the type \"{text}\": {error}");
+        let near = did_you_mean(text, EventType::SYSTEM.iter().copied());
+        let usual = "write it as task.completed, task.* or ci.failed".to_owned();
+        Problem {
+            message,
+            hint: near.or(Some(usual)),
+        }
+    })
+}
+
+/// What is wrong with a URL that is asked.
+pub(super) fn url(text: &str) -> Option<Problem> {
+    waiting::url(text).err().map(|error| {
+        Problem::new(
+            format!("\"{text}\" cannot be asked: {error}"),
+            Some("write it as https://example.com/api"),
+        )
+    })
+}
+
+/// What is wrong with a method of HTTP.
+pub(super) fn method(text: &str) -> Option<Problem> {
+    let methods = waiting::METHODS;
+    if methods.contains(&text.to_ascii_uppercase().as_str()) {
+        return None;
+    }
+    let hint = did_you_mean(&text.to_ascii_uppercase(), methods.iter().copied())
+        .unwrap_or_else(|| format!("it is one of {}", methods.join(", ")));
+    Some(Problem {
+        message: format!("`http` does not know the method \"{text}\""),
+        hint: Some(hint),
     })
 }
 

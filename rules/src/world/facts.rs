@@ -6,9 +6,14 @@ use super::{fields, json, number, text, unknown_field};
 use crate::words::Words;
 use rhai::Dynamic;
 
-/// The event that started the run.
+/// An event that the evaluation holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct EventHandle;
+pub(crate) enum EventHandle {
+    /// What started the run.
+    Trigger,
+    /// What the run has waited for.
+    Received(usize),
+}
 
 /// The rule itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,19 +28,19 @@ mod event {
     fields! { FIELDS of EventHandle as "Event":
         id: "text", "The id.",
             "webhook(\"ops\", #{ event: event.id });"
-            => |_event, e| Dynamic::from(e.inputs.event.id.to_string());
+            => |event, e| Dynamic::from(e.event(event).id.to_string());
         type: "text", "What kind of event, such as \"task.completed\" or the type of a custom event.",
             "log(event.type); // task.updated"
-            => |_event, e| text(e.inputs.event.kind.as_str());
+            => |event, e| text(e.event(event).kind.as_str());
         time: "Timestamp", "When it happened.",
             "log(now() - event.time); // 1s"
-            => |_event, e| moment(e, e.inputs.event.time);
+            => |event, e| moment(e, e.event(event).time);
         actor: "User | ()", "Who caused it; `()` when nobody did, as when the clock or a rule did.",
             "if event.actor != task.owner { log(event.actor.name); } // Ann"
-            => |_event, e| e.inputs.event.actor_id.map_or(Dynamic::UNIT, user);
+            => |event, e| e.event(event).actor_id.map_or(Dynamic::UNIT, user);
         data: "map | list | text | int | float | bool | ()", "What it carries: of a custom event what was posted, of one of the system's its task, what that was before, and the names of the changed fields. Times in it are texts, for `timestamp(…)`.",
             "log(event.data.changes); // [\"status\", \"title\"]"
-            => |_event, e| json::from_json(&e.inputs.event.data_json());
+            => |event, e| json::from_json(&e.event(event).data_json());
     }
     pub(super) fn define(words: &mut Words) {
         words.topic("Event");

@@ -106,8 +106,8 @@ fn host_value(evaluation: &Evaluation, value: &Dynamic) -> Host<Value> {
         }));
     }
     let inputs = &evaluation.inputs;
-    if value.is::<EventHandle>() {
-        let event = &inputs.event;
+    if let Some(event) = value.read_lock::<EventHandle>() {
+        let event = evaluation.event(*event);
         return Ok(json!({
             "id": event.id,
             "type": event.kind,
@@ -144,7 +144,7 @@ pub(super) fn from_json(value: &Value) -> Dynamic {
     }
 }
 
-pub(super) fn map_from_json(object: &serde_json::Map<String, Value>) -> Dynamic {
+pub(crate) fn map_from_json(object: &serde_json::Map<String, Value>) -> Dynamic {
     let map: Map = object
         .iter()
         .map(|(key, value)| (key.as_str().into(), from_json(value)))

@@ -17,7 +17,7 @@ mod time;
 mod written;
 
 pub(crate) use facts::{EventHandle, RuleHandle, WorkspaceHandle};
-pub(crate) use json::to_json;
+pub(crate) use json::{map_from_json, to_json};
 pub(crate) use people::{UserHandle, find_user, user_of};
 pub(crate) use queries::KEYS as FILTER_KEYS;
 pub(crate) use state::StateHandle;
@@ -52,7 +52,7 @@ pub(crate) fn resolve(name: &str) -> Host<Option<Dynamic>> {
         "NORMAL" => Dynamic::from(Priority::Normal),
         "HIGH" => Dynamic::from(Priority::High),
         "URGENT" => Dynamic::from(Priority::Urgent),
-        "event" => Dynamic::from(EventHandle),
+        "event" => Dynamic::from(EventHandle::Trigger),
         "rule" => Dynamic::from(RuleHandle),
         "workspace" => Dynamic::from(WorkspaceHandle),
         "state" => Dynamic::from(StateHandle),
@@ -166,7 +166,7 @@ pub(crate) fn kind_of(value: &Dynamic) -> &'static str {
     } else if value.is::<StateHandle>() {
         "the rule's state"
     } else if value.is::<EventHandle>() {
-        "the event"
+        "an event"
     } else if value.is_unit() {
         "an absent value"
     } else if value.is_string() || value.is_char() {

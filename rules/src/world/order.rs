@@ -69,14 +69,14 @@ log(found[0].title); // Book a room"#,
         word.reads(
             words,
             |context: NativeCallContext, list: &mut Array, by: FnPtr| {
-                sorted(&context, list.clone(), &by)
+                comparing(&context, || sorted(&context, list.clone(), &by))
             },
         );
     }
 }
 
 fn sort(context: NativeCallContext, list: &mut Array, by: FnPtr) -> Host<()> {
-    *list = sorted(&context, list.clone(), &by)?;
+    *list = comparing(&context, || sorted(&context, list.clone(), &by))?;
     Ok(())
 }
 
@@ -120,20 +120,34 @@ fn compare(context: &NativeCallContext, a: &Dynamic, b: &Dynamic, by: &FnPtr) ->
 }
 
 fn dedup(context: NativeCallContext, list: &mut Array, same: FnPtr) -> Host<()> {
+    *list = comparing(&context, || without_repeats(&context, list, &same))?;
+    Ok(())
+}
+
+fn without_repeats(context: &NativeCallContext, list: &Array, same: &FnPtr) -> Host<Array> {
     let mut kept: Array = Array::with_capacity(list.len());
-    for item in list.iter() {
+    for item in list {
         let repeats = match kept.last() {
-            Some(last) => call(&context, &same, last, item)?
-                .as_bool()
-                .unwrap_or(false),
+            Some(last) => call(context, same, last, item)?.as_bool().unwrap_or(false),
             None => false,
         };
         if !repeats {
             kept.push(item.clone());
         }
     }
-    *list = kept;
-    Ok(())
+    Ok(kept)
+}
+
+/// Functions by which lists are compared, within which a run cannot wait: how often they are
+/// called depends on what they answer.
+const COMPARING: &[&str] = &["sort", "sort_by", "order", "order_by", "dedup"];
+
+fn comparing<T>(context: &NativeCallContext, compare: impl FnOnce() -> Host<T>) -> Host<T> {
+    let within = COMPARING.iter().find(|name| **name == context.fn_name());
+    let before = evaluation::comparing(within.copied());
+    let compared = compare();
+    evaluation::comparing(before);
+    compared
 }
 
 fn call(context: &NativeCallContext, function: &FnPtr, a: &Dynamic, b: &Dynamic) -> Host<Dynamic> {

@@ -53,14 +53,7 @@ pub(crate) fn find_user<'a>(evaluation: &'a Evaluation, text: &str) -> Option<&'
         .parse::<UserId>()
         .ok()
         .and_then(|id| evaluation.user(id));
-    by_id.or_else(|| {
-        let key = text.to_ascii_lowercase();
-        evaluation
-            .inputs
-            .users
-            .values()
-            .find(|user| user.email.key() == key)
-    })
+    by_id.or_else(|| evaluation.user_at(text))
 }
 
 /// Whom a value names: a user, the address or id of a member, or nobody.

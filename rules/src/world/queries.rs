@@ -6,7 +6,7 @@ use crate::evaluation::{self, Evaluation, Host};
 use crate::nearest::did_you_mean;
 use crate::words::Words;
 use crate::{Answer, Query};
-use rhai::{Array, Dynamic, INT, Map};
+use rhai::{Array, Dynamic, INT, Map, NativeCallContext};
 use serde_json::{Value, json};
 use smarttasks_model::{TaskFilter, TaskId, UserId};
 
@@ -71,21 +71,21 @@ log(task.assignee.name); // Ann"#,
         .is(words, members);
 }
 
-fn tasks(mut map: Map) -> Host<Array> {
+fn tasks(context: NativeCallContext, mut map: Map) -> Host<Array> {
     evaluation::with(|e| {
         let limit = limit(e, map.remove("limit"))?;
         let filter = filter(e, "tasks", map)?;
-        match e.ask(Query::Tasks { filter, limit })? {
+        match e.ask(Query::Tasks { filter, limit }, context.call_position())? {
             Answer::Tasks(found) => Ok(e.list(&found).into_iter().map(Dynamic::from).collect()),
             Answer::Count(_) => Err(misplaced()),
         }
     })
 }
 
-fn count(map: Map) -> Host<INT> {
+fn count(context: NativeCallContext, map: Map) -> Host<INT> {
     evaluation::with(|e| {
         let filter = filter(e, "count", map)?;
-        match e.ask(Query::Count(filter))? {
+        match e.ask(Query::Count(filter), context.call_position())? {
             Answer::Count(count) => Ok(INT::try_from(count).unwrap_or(INT::MAX)),
             Answer::Tasks(_) => Err(misplaced()),
         }
@@ -185,7 +185,7 @@ fn user(who: Dynamic) -> Host<Dynamic> {
 /// In the order of their names, so that a script sees the same every time.
 fn members() -> Host<Array> {
     evaluation::with(|e| {
-        let mut users: Vec<_> = e.inputs.users.values().collect();
+        let mut users: Vec<_> = e.members().collect();
         users.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
         Ok(users.into_iter().map(|user| handle(user.id)).collect())
     })

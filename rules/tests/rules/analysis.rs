@@ -62,8 +62,7 @@ fn return_ends_a_script_without_an_error() {
 #[test]
 fn an_unknown_function_is_told_with_the_nearest_name() {
     let world = World::new();
-    let found =
-        world.refused("emial(task.owner, \"s\", \"t\");\ntask.updte(#{});\nsleep(days(1));");
+    let found = world.refused("emial(task.owner, \"s\", \"t\");\ntask.updte(#{});\nslep(days(1));");
     let summary: Vec<_> = found
         .iter()
         .map(|found| (found.code, found.line.unwrap()))

@@ -64,7 +64,7 @@ fn every_script_of_the_guide_is_without_a_finding_and_runs() {
     for script in of_kind("rhai") {
         let world = world_for(script);
         assert_eq!(written(&analysed(&world, script)), "nothing\n", "{script}");
-        let outcome = world.run(script);
+        let outcome = world.walk(script);
         assert_eq!(outcome.error, None, "{script}");
         if script.starts_with("//!") {
             let rule = parse_rule_file(script).unwrap();

@@ -25,7 +25,7 @@ fn every_example_runs_and_does_what_it_says() {
             .filter(|found| found.severity == Severity::Error)
             .collect();
         assert!(errors.is_empty(), "{signature}: {errors:?}");
-        let outcome = world.run(example);
+        let outcome = world.walk(example);
         assert_eq!(outcome.error, None, "{signature}: {example}");
         assert_eq!(outcome.log, expected(example), "{signature}: {example}");
         let does = !outcome.actions.is_empty();

@@ -6,8 +6,8 @@ use smarttasks_model::{
     Snapshot, Status, Task, TaskFilter, TaskId, TimeZone, Timestamp, User, UserId, WorkspaceId,
 };
 use smarttasks_rules::{
-    Action, Answer, Diagnostic, Inputs, Language, Limits, Need, Outcome, Program, Query, RuleFacts,
-    ScriptError, Severity, WorkspaceFacts,
+    Action, Answer, Diagnostic, Inputs, Journal, Language, Limits, Need, Outcome, Program, Query,
+    RuleFacts, ScriptError, Segment, Severity, Wait, WorkspaceFacts,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -107,9 +107,13 @@ impl World {
         self.evaluate(&program)
     }
 
-    /// Evaluates a program, answering what it asks.
+    /// Evaluates a program to its end or its first wait, answering what it asks.
     pub fn evaluate(&self, program: &Program) -> Outcome {
-        let mut inputs = self.inputs.clone();
+        self.evaluate_with(program, self.inputs.clone())
+    }
+
+    /// The same with other inputs.
+    pub fn evaluate_with(&self, program: &Program, mut inputs: Inputs) -> Outcome {
         loop {
             let outcome = program.evaluate(inputs.clone());
             match &outcome.need {
@@ -118,6 +122,43 @@ impl World {
                 }
                 Some(Need::Wait(_)) | None => return outcome,
             }
+        }
+    }
+
+    /// Runs a script to its end, over all its waits, each of which ends as it usually does.
+    pub fn walk(&self, script: &str) -> Walk {
+        self.walk_with(script, |wait, _| ended(wait, self))
+    }
+
+    /// The same with what comes of each wait, and what changes meanwhile.
+    pub fn walk_with(
+        &self,
+        script: &str,
+        mut end: impl FnMut(&Wait, &mut Inputs) -> Value,
+    ) -> Walk {
+        let program = self.language.compile(script).unwrap();
+        let mut walk = Walk::default();
+        let mut inputs = self.inputs.clone();
+        loop {
+            let outcome = self.evaluate_with(&program, inputs.clone());
+            walk.log.extend(outcome.log);
+            if let Some(error) = outcome.error {
+                walk.error = Some(error);
+                return walk;
+            }
+            assert_eq!(outcome.actions_before, walk.actions.len(), "{script}");
+            commit(&outcome.actions, outcome.state, &mut inputs);
+            walk.actions.extend(outcome.actions);
+            let Some(Need::Wait(wait)) = outcome.need else {
+                walk.segments.extend(outcome.segment);
+                return walk;
+            };
+            walk.segments
+                .push(stored(&outcome.segment.expect("what waits is kept")));
+            inputs.now = inputs.now.max(wait.until());
+            let woken = end(&wait, &mut inputs);
+            walk.waits.push(wait);
+            inputs.journal = journal(&walk.segments, woken);
         }
     }
 
@@ -192,6 +233,67 @@ impl World {
         found.retain(|found| found.severity == Severity::Error);
         assert!(!found.is_empty(), "{script} would be stored");
         found
+    }
+}
+
+/// What came of a run, over all its segments.
+#[derive(Default)]
+pub struct Walk {
+    pub actions: Vec<Action>,
+    pub log: Vec<String>,
+    pub waits: Vec<Wait>,
+    pub segments: Vec<Segment>,
+    pub error: Option<ScriptError>,
+}
+
+/// A journal, as it is when it has been read back.
+pub fn journal(segments: &[Segment], woken: Value) -> Arc<Journal> {
+    let bytes = segments
+        .iter()
+        .map(|segment| serde_json::to_string(segment).unwrap().len());
+    Arc::new(Journal {
+        bytes: bytes.sum(),
+        segments: segments.to_vec(),
+        woken,
+    })
+}
+
+/// A segment, as it is when it has been stored and read back.
+fn stored(segment: &Segment) -> Segment {
+    serde_json::from_str(&serde_json::to_string(segment).unwrap()).unwrap()
+}
+
+/// Does what a segment has asked for to the task and to what the rule keeps.
+fn commit(actions: &[Action], state: Option<serde_json::Map<String, Value>>, inputs: &mut Inputs) {
+    if let Some(task) = &mut inputs.task {
+        for action in actions {
+            if action.task_id() == Some(task.id)
+                && let Some(changes) = action.changes_for(task)
+            {
+                changes.apply(Arc::make_mut(task), inputs.now);
+            }
+        }
+    }
+    if let Some(state) = state {
+        inputs.state = Arc::new(state);
+    }
+}
+
+/// How a wait usually ends: the event comes, the other system answers, the user approves.
+pub fn ended(wait: &Wait, world: &World) -> Value {
+    match wait {
+        Wait::Until { .. } => Value::Null,
+        Wait::Event { pattern, .. } => {
+            let kind = pattern.as_str().replace('*', "completed");
+            let mut event = created(world.inputs.task.as_ref().unwrap(), &world.bob);
+            event.kind = kind.parse().unwrap();
+            serde_json::to_value(event).unwrap()
+        }
+        Wait::Http { .. } => {
+            let json = json!({ "up": true });
+            json!({ "status": 200, "headers": {}, "body": json.to_string(), "json": json })
+        }
+        Wait::Approval { user, .. } => json!({ "approved": true, "by": user }),
     }
 }
 

@@ -1,15 +1,16 @@
 //! Rules that do harm are disabled: theirs is the only state that the system itself changes, so
 //! its owner is told at once, what happened and what to do.
 
+use super::letter::Letter;
 use super::versions::{self, Origin};
 use super::{Rule, find, save};
 use crate::runs::RunError;
 use crate::workspaces::{self, bump_rules};
-use crate::{Result, Tx, users};
+use crate::{Result, Tx};
 use serde_json::{Map, json};
 use smarttasks_model::{
-    ChangeId, Content, Event, EventData, EventId, EventType, Message, Notification, NotificationId,
-    Recipient, RuleId, RunId, Snapshot, TraceParent, WorkspaceId, derive_id,
+    ChangeId, Event, EventData, EventId, EventType, NotificationId, RuleId, RunId, Snapshot,
+    TraceParent, WorkspaceId, derive_id,
 };
 
 /// Why a rule is disabled, and what led to it.
@@ -97,40 +98,21 @@ fn tell_rules(tx: &mut Tx, rule: &Rule, why: &Disabling) -> Result<()> {
     })
 }
 
-/// Nobody is told when the owner has left the workspace: it is no longer theirs to know.
 async fn tell_owner(tx: &mut Tx, rule: &Rule, why: &Disabling) -> Result<()> {
-    let (workspace, owner) = (rule.workspace_id, rule.author_id);
-    let is_member = workspaces::role(tx.conn(), workspace, owner).await?;
-    let Some(owner) = users::find_in(tx, owner)
-        .await?
-        .filter(|_| is_member.is_some())
-    else {
-        return Ok(());
-    };
-    let notification = Notification {
+    let letter = Letter {
         id: NotificationId(key(tx, rule)),
-        workspace_id: workspace,
+        workspace_id: rule.workspace_id,
         run_id: why.run_id,
-        rule_id: Some(rule.id),
-        task_id: None,
-        created_at: tx.now(),
-        depth: why.depth.saturating_add(1),
+        rule_id: rule.id,
+        depth: why.depth,
         traceparent: why.traceparent,
-        content: Content::Email {
-            to: vec![Recipient {
-                email: owner.email,
-                name: Some(owner.name),
-                user_id: Some(owner.id),
-            }],
-            subject: format!("Rule disabled: {}", rule.spec.name),
-            text: letter(rule, why),
-            html: None,
-        },
+        subject: format!("Rule disabled: {}", rule.spec.name),
+        text: text(rule, why),
     };
-    tx.publish(Message::Notification(Box::new(notification)))
+    letter.send(tx, rule.author_id).await
 }
 
-fn letter(rule: &Rule, why: &Disabling) -> String {
+fn text(rule: &Rule, why: &Disabling) -> String {
     let mut text = format!(
         "The rule \"{}\" is disabled and starts nothing any more.\n\nWhy: {}.\n",
         rule.spec.name, why.reason

@@ -1,11 +1,13 @@
 //! What a rule was: each edit leaves a version that says who made it and what it changed.
 
 use super::{Rule, get, json, spec};
-use crate::db::at;
+use crate::db::{at, chunks};
 use crate::entity::rule_versions;
 use crate::page::{Listed, Page, Position, SortKey};
 use crate::{Db, Error, Result, Tx};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+};
 use serde_json::{Map, Value};
 use smarttasks_model::{RuleId, RuleSpec, Timestamp, UserId, WorkspaceId};
 
@@ -14,6 +16,8 @@ use smarttasks_model::{RuleId, RuleSpec, Timestamp, UserId, WorkspaceId};
 pub struct Version {
     /// The rule.
     pub rule_id: RuleId,
+    /// Where it belongs.
+    pub workspace_id: WorkspaceId,
     /// Which version, from 1.
     pub version: i64,
     /// What the rule was.
@@ -26,6 +30,22 @@ pub struct Version {
     pub author_id: Option<UserId>,
     /// When.
     pub created_at: Timestamp,
+}
+
+impl Version {
+    /// The rule as it was, as whose it began.
+    pub fn into_rule(self, author_id: UserId) -> Rule {
+        Rule {
+            id: self.rule_id,
+            workspace_id: self.workspace_id,
+            spec: self.spec,
+            disabled_reason: None,
+            version: self.version,
+            author_id,
+            created_at: self.created_at,
+            updated_at: self.created_at,
+        }
+    }
 }
 
 /// How a version comes about.
@@ -124,11 +144,50 @@ pub async fn version(db: &Db, workspace: WorkspaceId, id: RuleId, version: i64) 
         .try_into()
 }
 
+/// Rules as they were in these versions, though they may have been changed or deleted since.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn pinned(
+    db: &Db,
+    wanted: impl IntoIterator<Item = (RuleId, i64)>,
+) -> Result<Vec<Version>> {
+    let mut found = Vec::new();
+    for wanted in chunks(wanted) {
+        let mut any = Condition::any();
+        for (rule, version) in wanted {
+            any = any.add(
+                Condition::all()
+                    .add(rule_versions::Column::RuleId.eq(rule.0))
+                    .add(rule_versions::Column::Version.eq(version)),
+            );
+        }
+        let rows = rule_versions::Entity::find()
+            .filter(any)
+            .all(db.reader())
+            .await?;
+        for row in rows {
+            found.push(Version::try_from(row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Removes every version of a rule.
+pub(crate) async fn forget(tx: &mut Tx, id: RuleId) -> Result<()> {
+    rule_versions::Entity::delete_many()
+        .filter(rule_versions::Column::RuleId.eq(id.0))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(())
+}
+
 impl TryFrom<rule_versions::Model> for Version {
     type Error = Error;
     fn try_from(row: rule_versions::Model) -> Result<Self> {
         Ok(Self {
             rule_id: RuleId(row.rule_id),
+            workspace_id: WorkspaceId(row.workspace_id),
             version: row.version,
             spec: spec(&row.spec)?,
             changes: serde_json::from_str(&row.changes)

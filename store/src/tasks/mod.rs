@@ -10,7 +10,7 @@ pub use list::{Sort, count, list, select};
 use crate::db::chunks;
 use crate::entity::{comments, tasks};
 use crate::users::expect_version;
-use crate::{Cause, Db, Error, Result, Tx, activity, matches, workspaces};
+use crate::{Cause, Db, Error, Result, Tx, activity, matches, runs, workspaces};
 use sea_orm::sea_query::LockType;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
@@ -255,6 +255,7 @@ pub async fn delete(
     expect_version(task.version, expected)?;
     tx.unschedule_task(id);
     matches::forget_task(tx, id).await?;
+    runs::end_of_task(tx, id).await?;
     comments::Entity::delete_many()
         .filter(comments::Column::TaskId.eq(id.0))
         .exec(tx.write_conn())

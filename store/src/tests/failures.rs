@@ -15,6 +15,7 @@ pub(super) async fn create_rule(db: &Db, (user, workspace): (UserId, WorkspaceId
     let spec = json!({ "name": "R", "script": "", "triggers": [{ "event": "task.created" }] });
     let rule = NewRule {
         apply_to_existing: true,
+        cancel_runs: false,
         id: RuleId::new(db.clock().now()),
         spec: serde_json::from_value(spec).unwrap(),
         occurrences: Vec::new(),

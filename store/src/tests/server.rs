@@ -260,6 +260,7 @@ async fn a_rule_and_a_deadline_that_come_at_once_meet() {
             .unwrap();
             let rule = NewRule {
                 apply_to_existing: true,
+                cancel_runs: false,
                 id: RuleId(Uuid::from_u128(number)),
                 spec,
                 occurrences: Vec::new(),

@@ -20,6 +20,7 @@ fn new_rule(db: &Db, id: RuleId, triggers: Value) -> NewRule {
     let spec = json!({ "name": "R", "script": "", "triggers": triggers });
     NewRule {
         apply_to_existing: true,
+        cancel_runs: false,
         id,
         spec: serde_json::from_value(spec).unwrap(),
         occurrences: vec![(0, db.clock().now() + HOUR)],

@@ -1,9 +1,10 @@
 //! What a rule must pass to be stored.
 
 use super::super::schedules::{first_occurrences, workspace_zone};
+use super::fields::{Saving, SuspendedRuns};
 use crate::app::App;
 use crate::problem::{ApiError, Code, FieldError};
-use smarttasks_model::{Invalid, Overlap, RuleId, RuleSpec, Trigger, User, WorkspaceId};
+use smarttasks_model::{Invalid, RuleId, RuleSpec, Trigger, User, WorkspaceId};
 use smarttasks_rules::{Analysis, Diagnostic, Severity, check_rule};
 use smarttasks_store::rules::NewRule;
 use smarttasks_store::{endpoints, workspaces};
@@ -23,9 +24,14 @@ pub(super) async fn checked(
     workspace: WorkspaceId,
     id: RuleId,
     spec: RuleSpec,
-    apply_to_existing: bool,
+    saving: Saving,
 ) -> Result<Checked, ApiError> {
-    let wrong = refused(app, &spec);
+    let mut wrong = refused(app, &spec);
+    if saving.suspended_runs.is_some() && spec.enabled {
+        let detail =
+            "is for a save that disables the rule; leave it out, or set `enabled` to false";
+        wrong.push(Invalid::at("/suspended_runs", detail));
+    }
     if !wrong.is_empty() {
         return Err(wrong.into());
     }
@@ -45,28 +51,15 @@ pub(super) async fn checked(
         id,
         spec,
         occurrences,
-        apply_to_existing,
+        apply_to_existing: saving.apply_to_existing,
+        cancel_runs: saving.suspended_runs == Some(SuspendedRuns::Cancel),
     };
     Ok(Checked { new, warnings })
 }
 
 /// Everything that is wrong with a rule but for what stands in its script.
 pub(super) fn refused(app: &App, spec: &RuleSpec) -> Vec<Invalid> {
-    let mut wrong = check_rule(spec, app.pool.language().limits());
-    wrong.extend(unavailable(spec));
-    wrong
-}
-
-/// What is known to the rule language and would do nothing here: refused rather than ignored.
-fn unavailable(spec: &RuleSpec) -> Vec<Invalid> {
-    let mut wrong = Vec::new();
-    if spec.overlap != Overlap::default() {
-        wrong.push(Invalid::at(
-            "/overlap",
-            "belongs to runs that suspend, which are not available in this version; leave it out",
-        ));
-    }
-    wrong
+    check_rule(spec, app.pool.language().limits())
 }
 
 /// What can be said about a script of this workspace without running it.
@@ -104,30 +97,5 @@ fn in_script(found: Diagnostic) -> FieldError {
         line: found.line,
         column: found.column,
         ..FieldError::at("/script", detail)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn what_would_be_ignored_is_refused_where_it_stands() {
-        let spec: RuleSpec = serde_json::from_value(json!({
-            "name": "n", "script": "log(1);", "overlap": "restart", "triggers": [{ "due": "0" }],
-        }))
-        .unwrap();
-        let pointers: Vec<_> = unavailable(&spec)
-            .into_iter()
-            .map(|of| of.pointer)
-            .collect();
-        assert_eq!(pointers, ["/overlap"]);
-        let fine: RuleSpec = serde_json::from_value(json!({
-            "name": "n", "script": "log(1);",
-            "repeat": "24h", "hold": "1h", "triggers": [{ "cron": "@daily" }],
-        }))
-        .unwrap();
-        assert_eq!(unavailable(&fine), []);
     }
 }

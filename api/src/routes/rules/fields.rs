@@ -35,7 +35,8 @@ pub(super) struct RuleFields {
     /// For state sweeps: how long a task must match before the rule fires, such as `30m`.
     #[schema(value_type = Option<String>)]
     pub(super) hold: Option<Span>,
-    /// `skip`; other values are not available yet.
+    /// While a run of the same rule and task is suspended, another does not begin (`skip`, when
+    /// absent), begins in its place (`restart`), or beside it (`parallel`).
     #[schema(value_type = Option<String>, example = "skip")]
     pub(super) overlap: Option<Overlap>,
     /// Occurrences missed while the system was down: `last` (when absent), `skip` or `all`.
@@ -46,6 +47,28 @@ pub(super) struct RuleFields {
     /// match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) apply_to_existing: Option<bool>,
+    /// What becomes of its suspended runs when it is disabled: `finish` (when absent), or `cancel`.
+    /// Said with a save that disables, and not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "finish")]
+    pub(super) suspended_runs: Option<SuspendedRuns>,
+}
+
+/// What becomes of the suspended runs of a rule that is disabled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SuspendedRuns {
+    Finish,
+    Cancel,
+}
+
+/// What is said with a save, and not kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Saving {
+    /// Whether the rule is for what matches already.
+    pub(super) apply_to_existing: bool,
+    /// What becomes of its suspended runs when it is disabled.
+    pub(super) suspended_runs: Option<SuspendedRuns>,
 }
 
 impl RuleFields {
@@ -59,19 +82,25 @@ impl RuleFields {
         self.or(header).into_spec(script).map_err(ApiError::from)
     }
 
-    /// Whether the rule is for what matches already.
-    pub(super) fn applies_to_existing(&self) -> bool {
-        self.apply_to_existing.unwrap_or(true)
+    /// What is said with the save.
+    pub(super) fn saving(&self) -> Saving {
+        Saving {
+            apply_to_existing: self.apply_to_existing.unwrap_or(true),
+            suspended_runs: self.suspended_runs,
+        }
     }
 
     /// What the header of a script sets.
     fn from_header(script: &str) -> Result<Self, FieldError> {
         let header: Self =
             fit(Value::Object(header_of(script)?)).map_err(|error| in_header(script, error))?;
-        if header.apply_to_existing.is_some() {
+        let said = [
+            ("/apply_to_existing", header.apply_to_existing.is_some()),
+            ("/suspended_runs", header.suspended_runs.is_some()),
+        ];
+        if let Some((pointer, _)) = said.into_iter().find(|(_, said)| *said) {
             let detail = "is said with each save, in the body of the request";
-            let error = FieldError::at("/apply_to_existing", detail);
-            return Err(in_header(script, error));
+            return Err(in_header(script, FieldError::at(pointer, detail)));
         }
         Ok(header)
     }
@@ -90,6 +119,7 @@ impl RuleFields {
             overlap: self.overlap.or(other.overlap),
             misfire: self.misfire.or(other.misfire),
             apply_to_existing: self.apply_to_existing,
+            suspended_runs: self.suspended_runs,
         }
     }
 
@@ -221,6 +251,7 @@ mod tests {
             "script = \"x\"",
             "triggers = [1]",
             "apply_to_existing = false",
+            "suspended_runs = \"cancel\"",
         ] {
             let script = format!("//! {header}\nlog(1);");
             let given = json!({ "script": script, "name": "n", "triggers": [{ "due": "0" }] });

@@ -3,6 +3,7 @@
 use super::super::schedules::workspace_zone;
 use super::super::tasks::OnlyWorkspace;
 use super::check::{Checked, checked};
+use super::fields::Saving;
 use super::view::{RuleSchema, RuleView, TriggerSchema};
 use crate::answer::Answer;
 use crate::app::App;
@@ -150,8 +151,11 @@ async fn roll_back(
     let (workspace, author) = (member.workspace_id, member.caller.actor.id);
     let old = rules::version(&app.db, workspace, id, body.version).await?;
     let zone = workspace_zone(&app, workspace).await?;
-    let existing = body.apply_to_existing.unwrap_or(true);
-    let Checked { new, warnings } = checked(&app, workspace, id, old.spec, existing).await?;
+    let saving = Saving {
+        apply_to_existing: body.apply_to_existing.unwrap_or(true),
+        suspended_runs: None,
+    };
+    let Checked { new, warnings } = checked(&app, workspace, id, old.spec, saving).await?;
     app.write_once(key, move |tx| {
         let (new, warnings, if_match) = (new.clone(), warnings.clone(), if_match.clone());
         Box::pin(async move {

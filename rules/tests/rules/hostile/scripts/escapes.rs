@@ -25,10 +25,10 @@ pub fn escapes() -> Vec<Script> {
             "refused syntax",
             own("import \"/etc/passwd\" as x;"),
         ),
-        ("sleep", "failed unknown_function", own("sleep(1000000);")),
+        ("sleep", "failed runtime_error", own("sleep(1000000);")),
         (
             "sleep by its name",
-            "failed unknown_function",
+            "failed runtime_error",
             own("Fn(\"sleep\").call(1000000);"),
         ),
         (

@@ -1,0 +1,448 @@
+//! Runs that go on after a wait.
+//!
+//! What ends a wait is a message that names it, so one that comes late or twice finds the run
+//! elsewhere and does nothing. The script runs again from the top against its journal; see
+//! [`smarttasks_rules::Journal`]. That a run begins and that it goes on differ only in where its
+//! inputs come from.
+
+use crate::evaluate::{Done, Job, Terms};
+use crate::plan::CHANGES;
+use crate::run::{Past, PlannedRun, Started};
+use crate::{Engine, PATIENCE, apply, quarantine};
+use serde_json::{Value, json};
+use smarttasks_bus::{Batch, Handler, HandlerError};
+use smarttasks_model::{
+    Because, Event, EventId, Message, RuleId, RunId, RunStatus, Task, TaskId, Timestamp, WaitId,
+    Wake,
+};
+use smarttasks_rules::{Journal, Outcome, Segment, Wait};
+use smarttasks_store::runs::{self, RunError, Waiting};
+use smarttasks_store::waits::{self, EventWait};
+use smarttasks_store::{Db, Error, Queue, Result, Timer, approvals, tasks};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a run waits that could not go on, the first time; then twice as long each time.
+const AGAIN: Duration = Duration::from_millis(500);
+/// But no longer than this.
+const AGAIN_AT_MOST: Duration = Duration::from_secs(60);
+/// After so many failures to go on a run is paused.
+const FAILURES: u32 = 10;
+
+/// The consumer of what lets runs go on.
+pub struct Runner {
+    engine: Arc<Engine>,
+}
+
+impl Runner {
+    /// A runner that evaluates as `engine` does, within the same budgets.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+}
+
+impl Handler for Runner {
+    const QUEUE: Queue = Queue::Runs;
+
+    async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
+        for time in 0..PATIENCE {
+            let resumed = self.engine.resume(&batch, time > 0).await?;
+            match write(&self.engine.db, resumed, batch.clone()).await {
+                Err(Error::Overtaken) => {}
+                done => return Ok(done?),
+            }
+        }
+        Err(HandlerError::Unavailable(
+            "others keep changing what the rules keep".to_owned(),
+        ))
+    }
+}
+
+/// What a batch leads to.
+#[derive(Default)]
+struct Resumed {
+    runs: Vec<PlannedRun>,
+    versions: HashMap<RuleId, i64>,
+    /// Waits for which nothing had come before they were known.
+    looked: Vec<WaitId>,
+    /// To be tried again then.
+    later: Vec<(Wake, Timestamp)>,
+    paused: Vec<(Waiting, Wake)>,
+    /// Events that runs wait for, and after which of these to go on.
+    waiters: Vec<(Event, Option<RunId>)>,
+}
+
+/// A run whose wait has ended.
+struct Woken {
+    waiting: Waiting,
+    /// With what the wait has ended, as an answer.
+    wake: Wake,
+    /// The same, for the script.
+    value: Value,
+    event: Option<Box<Event>>,
+}
+
+/// What tells what lets a run go on from other messages, however often it comes.
+pub(crate) fn message_id(wake: &Wake) -> EventId {
+    let number = wake.wait.number.to_be_bytes();
+    let key = [wake.wait.run_id.as_bytes(), &number[..]];
+    EventId::derived(Timestamp::from_unix_millis(0), &key)
+}
+
+impl Engine {
+    async fn resume(&self, batch: &Batch, cautious: bool) -> Result<Resumed, HandlerError> {
+        let mut resumed = Resumed::default();
+        let woken = self.woken(batch, &mut resumed).await?;
+        let woken = self.within_budgets(woken, &mut resumed);
+        if woken.is_empty() {
+            return Ok(resumed);
+        }
+        let (jobs, started) = self.jobs_of(woken, &mut resumed).await?;
+        let terms = Terms {
+            cautious,
+            give_up_after: None,
+        };
+        let evaluated = quarantine::evaluate(self, batch, jobs, terms).await?;
+        resumed.versions = evaluated.versions;
+        for (run, done) in started.into_iter().zip(evaluated.done) {
+            resumed.take_in(run, done, self.settings.max_depth);
+        }
+        Ok(resumed)
+    }
+
+    /// The runs that may go on, each once.
+    async fn woken(
+        &self,
+        batch: &Batch,
+        resumed: &mut Resumed,
+    ) -> Result<Vec<Woken>, HandlerError> {
+        let (mut wakes, mut asked) = (Vec::new(), HashSet::new());
+        let mut waiters = Vec::new();
+        for message in batch.messages() {
+            match message {
+                Message::Wake(wake) => {
+                    if let Because::Event { event_id } = wake.because {
+                        asked.insert(event_id);
+                    }
+                    wakes.push(&**wake);
+                }
+                Message::Waiters(of) => {
+                    asked.insert(of.event_id);
+                    waiters.push(*of);
+                }
+                _ => {}
+            }
+        }
+        let events = waits::events_by_ids(&self.db, asked).await?;
+        let rest = waiters.iter().filter_map(|of| {
+            let event = events.get(&of.event_id)?;
+            Some((event.clone(), of.after))
+        });
+        resumed.waiters = rest.collect();
+        let ids = wakes.iter().map(|wake| wake.wait.run_id);
+        let mut waiting = runs::waiting(&self.db, ids.clone()).await?;
+        let for_events = waits::of(&self.db, ids).await?;
+        let mut woken = Vec::new();
+        for wake in wakes {
+            let Some(run) = waiting.get(&wake.wait.run_id).filter(|of| fits(of, wake)) else {
+                continue;
+            };
+            let ended = self.ended(run, wake, &events, &for_events, resumed).await?;
+            let Some(value) = ended else {
+                continue;
+            };
+            if let Some(waiting) = waiting.remove(&wake.wait.run_id) {
+                woken.push(Woken::of(waiting, wake, value));
+            }
+        }
+        Ok(woken)
+    }
+
+    /// With what the wait has ended; nothing when it goes on.
+    async fn ended(
+        &self,
+        waiting: &Waiting,
+        wake: &Wake,
+        events: &HashMap<EventId, Event>,
+        for_events: &HashMap<WaitId, (EventWait, bool)>,
+        resumed: &mut Resumed,
+    ) -> Result<Option<Value>, HandlerError> {
+        let wait = wait_of(waiting);
+        Ok(match (&wake.because, wait) {
+            (Because::Retry, _) => Some(Value::Null),
+            (Because::Answer { value }, _) => Some(value.clone()),
+            (Because::Event { event_id }, _) => events.get(event_id).map(|event| json!(event)),
+            (Because::Look, _) => match for_events.get(&wake.wait) {
+                Some((wait, _)) => {
+                    let found = waits::first(&self.db, wait).await?;
+                    if found.is_none() {
+                        resumed.looked.push(wake.wait);
+                    }
+                    found.map(|event| json!(event))
+                }
+                None => None,
+            },
+            // It may have come in time, and wait behind others to be handled; or it has been handled,
+            // and lets the run go on.
+            (Because::Time, Some(Wait::Event { .. })) => match for_events.get(&wake.wait) {
+                Some((wait, _)) => Some(json!(waits::first(&self.db, wait).await?)),
+                None => None,
+            },
+            (Because::Time | Because::Skipped, Some(Wait::Http { .. })) => Some(json!({
+                "status": 0, "headers": {}, "body": "", "json": null,
+                "error": "there was no answer in time",
+            })),
+            // An answer that came in time may wait behind others, too.
+            (Because::Time, Some(Wait::Approval { .. })) => {
+                let answer = approvals::answered(&self.db, wake.wait).await?;
+                Some(answer.unwrap_or_default())
+            }
+            (Because::Time | Because::Skipped, _) => Some(Value::Null),
+        })
+    }
+
+    /// Puts off what has to wait because its workspace has used its budget.
+    fn within_budgets(&self, woken: Vec<Woken>, resumed: &mut Resumed) -> Vec<Woken> {
+        let now = self.db.clock().now();
+        let mut kept = Vec::with_capacity(woken.len());
+        for woken in woken {
+            match self.evaluator.turns.wait(woken.wake.workspace_id) {
+                Some(wait) => resumed.later.push((woken.wake, now + wait)),
+                None => kept.push(woken),
+            }
+        }
+        kept
+    }
+
+    /// What is handed to the evaluator, and the runs that belong to it, in the same order.
+    async fn jobs_of(
+        &self,
+        woken: Vec<Woken>,
+        resumed: &mut Resumed,
+    ) -> Result<(Vec<Job>, Vec<Started>), HandlerError> {
+        let now = self.db.clock().now();
+        let workspaces = woken.iter().map(|of| of.waiting.run.workspace_id);
+        let rule_sets = self.rule_sets.of(workspaces).await?;
+        let rules = self
+            .rule_sets
+            .pinned(woken.iter().map(|of| &of.waiting))
+            .await?;
+        let tasks = self.tasks_of(&woken).await?;
+        let ids = woken.iter().map(|of| of.waiting.run.id);
+        let mut segments = runs::segments(&self.db, ids).await?;
+        let (mut jobs, mut started) = (Vec::new(), Vec::new());
+        for woken in woken {
+            let run = &woken.waiting.run;
+            let version = (run.rule_id, run.rule_version);
+            let (Some(rule), Some(rule_set)) =
+                (rules.get(&version), rule_sets.get(&run.workspace_id))
+            else {
+                // Whoever removes a workspace or a version ends its runs.
+                continue;
+            };
+            let journal = journal(segments.remove(&run.id).unwrap_or_default(), &woken)?;
+            let (task_id, message) = (run.task_id, message_id(&woken.wake));
+            let run = Started::again(woken.past(journal), rule, rule_set, now);
+            let task = task_id.and_then(|id| task_of(id, run.event(), &tasks));
+            if task_id.is_some() && task.is_none() {
+                resumed.runs.push(gone(&run));
+                continue;
+            }
+            match &rule.program {
+                Err(error) => {
+                    let failed = run.failed(error.clone(), Vec::new(), 0);
+                    resumed.runs.push(failed);
+                }
+                Ok(program) => {
+                    jobs.push(Job {
+                        withheld: false,
+                        message,
+                        program: Arc::clone(program),
+                        rule: Arc::clone(rule),
+                        inputs: run.inputs(task),
+                    });
+                    started.push(run);
+                }
+            }
+        }
+        Ok((jobs, started))
+    }
+
+    async fn tasks_of(&self, woken: &[Woken]) -> Result<HashMap<TaskId, Arc<Task>>> {
+        let ids: HashSet<TaskId> = woken
+            .iter()
+            .filter_map(|of| of.waiting.run.task_id)
+            .collect();
+        let found = tasks::by_ids(&self.db, ids).await?;
+        Ok(found
+            .into_iter()
+            .map(|(id, task)| (id, Arc::new(task)))
+            .collect())
+    }
+}
+
+/// Whether a run is at the wait that a message names.
+fn fits(waiting: &Waiting, wake: &Wake) -> bool {
+    let waits = waiting.run.waits;
+    match wake.because {
+        Because::Retry => waits == 0,
+        _ => waits == wake.wait.number + 1,
+    }
+}
+
+fn wait_of(waiting: &Waiting) -> Option<Wait> {
+    let waiting = waiting.run.waiting.clone()?;
+    serde_json::from_value(waiting).ok()
+}
+
+/// The task as it is now; of one that the run was told has been deleted, as it was.
+fn task_of(id: TaskId, event: &Event, tasks: &HashMap<TaskId, Arc<Task>>) -> Option<Arc<Task>> {
+    let deleted = || {
+        let task = event.task().filter(|task| task.id == id)?;
+        (event.kind.as_str() == "task.deleted").then(|| Arc::new(task.clone()))
+    };
+    tasks.get(&id).cloned().or_else(deleted)
+}
+
+fn gone(run: &Started) -> PlannedRun {
+    let error = RunError {
+        message: "the task was deleted".to_owned(),
+        line: None,
+        column: None,
+    };
+    run.ended(RunStatus::Cancelled, error, Vec::new(), 0)
+}
+
+fn journal(bodies: Vec<String>, woken: &Woken) -> Result<Journal, HandlerError> {
+    let bytes = bodies.iter().map(String::len).sum();
+    let segments: serde_json::Result<Vec<Segment>> = bodies
+        .iter()
+        .map(|body| serde_json::from_str(body))
+        .collect();
+    Ok(Journal {
+        segments: segments.map_err(|error| {
+            HandlerError::Failed(format!("the journal of a run cannot be read: {error}"))
+        })?,
+        woken: woken.value.clone(),
+        bytes,
+    })
+}
+
+impl Woken {
+    /// Whatever has ended the wait, from here on it is an answer: should the run not get on now, it
+    /// gets the same when it is tried again.
+    fn of(waiting: Waiting, wake: &Wake, value: Value) -> Self {
+        let for_event = matches!(wait_of(&waiting), Some(Wait::Event { .. }));
+        let event = for_event.then(|| serde_json::from_value(value.clone()).ok());
+        let because = match wake.because {
+            Because::Retry => Because::Retry,
+            _ => Because::Answer {
+                value: value.clone(),
+            },
+        };
+        Self {
+            wake: Wake {
+                because,
+                ..wake.clone()
+            },
+            value,
+            event: event.flatten(),
+            waiting,
+        }
+    }
+
+    fn past(self, journal: Journal) -> Past {
+        Past {
+            run: self.waiting.run,
+            start: self.waiting.start,
+            journal: Arc::new(journal),
+            wake: self.wake,
+            event: self.event.map(|event| (event.time, event.change)),
+        }
+    }
+}
+
+impl Resumed {
+    /// What became of a run.
+    fn take_in(&mut self, run: Started, done: Done, max_depth: u8) {
+        let Some(past) = run.past() else {
+            return;
+        };
+        let (wake, now) = (past.wake.clone(), run.now());
+        match done {
+            Done::Told(outcome) if outcome.later => self.again(&run, *outcome),
+            Done::Told(outcome) => {
+                let planned = run.planned(*outcome, max_depth);
+                let changes = planned.changes();
+                let before: usize = self.runs.iter().map(PlannedRun::changes).sum();
+                if before > 0 && before + changes > CHANGES {
+                    self.later.push((wake, now));
+                } else {
+                    self.runs.push(planned);
+                }
+            }
+            Done::Nothing => self.runs.push(run.planned(Outcome::default(), max_depth)),
+            Done::Left => self.later.push((wake, now)),
+            Done::PassedOver => self
+                .runs
+                .push(run.failed(quarantine::error(), Vec::new(), 0)),
+        }
+    }
+
+    /// It is not the script's fault: it is tried again, and again, and then paused.
+    fn again(&mut self, run: &Started, outcome: Outcome) {
+        let Some(past) = run.past() else {
+            return;
+        };
+        let mut wake = past.wake.clone();
+        wake.failures += 1;
+        if wake.failures <= FAILURES {
+            let wait = AGAIN.saturating_mul(1 << (wake.failures - 1).min(16));
+            let at = run.now() + wait.min(AGAIN_AT_MOST);
+            self.later.push((wake, at));
+            return;
+        }
+        let mut paused = Waiting {
+            run: past.run.clone(),
+            start: past.start.clone(),
+        };
+        paused.run.status = RunStatus::Paused;
+        paused.run.resumes_at = None;
+        paused.run.error = outcome.error.map(|error| RunError {
+            message: error.message,
+            line: error.line,
+            column: error.column,
+        });
+        self.paused.push((paused, wake));
+    }
+}
+
+async fn write(db: &Db, resumed: Resumed, batch: Batch) -> Result<()> {
+    let resumed = Arc::new(resumed);
+    db.write(move |tx| {
+        let (resumed, batch) = (Arc::clone(&resumed), batch.clone());
+        Box::pin(async move {
+            batch.settle(tx);
+            quarantine::settle(tx, &batch).await?;
+            waits::looked(tx, &resumed.looked).await?;
+            for (event, after) in &resumed.waiters {
+                waits::wake_page(tx, event, *after).await?;
+            }
+            apply::perform_all(tx, &resumed.runs, &resumed.versions).await?;
+            for (wake, at) in &resumed.later {
+                tx.schedule(Timer::of_run(wake.clone(), *at));
+            }
+            let paused = resumed.paused.iter();
+            let waits = paused.map(|(of, _)| (of.run.id, of.run.waits));
+            let held = runs::hold(tx, waits).await?;
+            for (waiting, wake) in &resumed.paused {
+                if held.contains(&waiting.run.id) {
+                    runs::pause(tx, waiting, wake).await?;
+                }
+            }
+            Ok(())
+        })
+    })
+    .await
+}

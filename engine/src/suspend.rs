@@ -1,0 +1,194 @@
+//! Runs that begin to wait, and those beside which no other begins.
+
+use crate::run::PlannedRun;
+use smarttasks_model::{
+    ApprovalId, Because, Content, Message, Notification, NotificationId, Overlap, RuleId, RunId,
+    RunStatus, TaskId, WaitId, Wake,
+};
+use smarttasks_rules::Wait;
+use smarttasks_store::approvals::{self, NewApproval};
+use smarttasks_store::runs::{self, Kept, Run};
+use smarttasks_store::waits::{self, EventWait, Since};
+use smarttasks_store::{Result, Timer, Tx};
+use std::collections::{HashMap, HashSet};
+
+type Pair = (RuleId, Option<TaskId>);
+
+/// Which runs a transaction may write.
+pub(crate) struct Open {
+    /// Those that are still at the wait from which they are to go on.
+    held: HashSet<RunId>,
+    /// The runs beside which no other of their rule and task may begin.
+    unfinished: HashMap<Pair, RunId>,
+}
+
+impl Open {
+    pub(crate) async fn load(tx: &mut Tx, runs: &[PlannedRun]) -> Result<Self> {
+        let resumed = runs.iter().filter(|planned| planned.wake.is_some());
+        let resumed = resumed.map(|planned| (planned.run.id, planned.waits_before()));
+        let held = runs::hold(tx, resumed).await?;
+        // Of what they have waited for, nothing is left to come.
+        waits::end(tx, held.iter().copied()).await?;
+        let alone: Vec<Pair> = runs
+            .iter()
+            .filter(|of| begins_alone(of))
+            .map(pair)
+            .collect();
+        let unfinished = match alone.is_empty() {
+            true => HashMap::new(),
+            false => {
+                tx.alone()?;
+                runs::unfinished(tx, alone).await?
+            }
+        };
+        Ok(Self { held, unfinished })
+    }
+
+    /// Whether a run is to be done: one that goes on is where it was, one that begins finds no other
+    /// of its rule and task, or ends that.
+    pub(crate) async fn admits(&mut self, tx: &mut Tx, planned: &PlannedRun) -> Result<bool> {
+        if planned.wake.is_some() {
+            return Ok(self.held.contains(&planned.run.id));
+        }
+        match planned.overlap {
+            Overlap::Parallel => Ok(true),
+            Overlap::Skip => Ok(!self.unfinished.contains_key(&pair(planned))),
+            Overlap::Restart => {
+                if let Some(before) = self.unfinished.remove(&pair(planned)) {
+                    // It may have begun in this very transaction.
+                    tx.flush().await?;
+                    let why = "the rule was started again for the same task (overlap: restart)";
+                    runs::cancel(tx, planned.run.workspace_id, before, why).await?;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Writes how a run stands, what has happened in it, and what it waits for.
+    pub(crate) async fn record(
+        &mut self,
+        tx: &mut Tx,
+        planned: &PlannedRun,
+        run: &Run,
+    ) -> Result<()> {
+        let waits = run.status == RunStatus::Suspended;
+        let wake = planned.wake.as_deref();
+        if wake.is_some() {
+            let failed = wake.filter(|_| run.error.is_some());
+            runs::advance(tx, run, failed).await?;
+        } else {
+            let kept = Kept {
+                start: (waits || run.error.is_some()).then_some(&planned.start),
+                alone: begins_alone(planned),
+            };
+            runs::record(tx, run, &kept)?;
+        }
+        if run.error.is_none()
+            && let Some(segment) = &planned.segment
+        {
+            runs::add_segment(tx, run, planned.waits_before(), segment.to_string());
+        }
+        if waits && let Some(wait) = &planned.wait {
+            if wake.is_none() && begins_alone(planned) {
+                self.unfinished.insert(pair(planned), run.id);
+            }
+            begin(tx, planned, &wait.0, &wait.1).await?;
+        }
+        Ok(())
+    }
+}
+
+fn pair(planned: &PlannedRun) -> Pair {
+    (planned.run.rule_id, planned.run.task_id)
+}
+
+fn begins_alone(planned: &PlannedRun) -> bool {
+    planned.wake.is_none() && planned.recorded && planned.overlap != Overlap::Parallel
+}
+
+/// Sees to it that the wait ends.
+async fn begin(tx: &mut Tx, planned: &PlannedRun, wait: &Wait, since: &Since) -> Result<()> {
+    let run = &planned.run;
+    let id = WaitId {
+        run_id: run.id,
+        number: planned.waits_before(),
+    };
+    let time = Wake {
+        workspace_id: run.workspace_id,
+        wait: id,
+        because: Because::Time,
+        failures: 0,
+    };
+    match wait {
+        Wait::Until { at } if *at <= tx.now() => {
+            return tx.publish(Message::Wake(Box::new(time)));
+        }
+        Wait::Until { .. } => {}
+        Wait::Event { pattern, .. } => waits::begin(
+            tx,
+            &EventWait {
+                wait: id,
+                workspace_id: run.workspace_id,
+                task_id: run.task_id,
+                pattern: pattern.clone(),
+                since: since.clone(),
+            },
+        )?,
+        Wait::Http { request, until } => {
+            let content = Content::Http {
+                request: Box::new(request.clone()),
+                wait: id,
+                until: *until,
+            };
+            notify(tx, planned, id, b"http", content)?;
+        }
+        Wait::Approval {
+            user,
+            question,
+            until,
+        } => {
+            let number = id.number.to_be_bytes();
+            let asked = NewApproval {
+                id: ApprovalId::derived(planned.now, &[run.id.as_bytes(), &number]),
+                workspace_id: run.workspace_id,
+                wait: id,
+                rule_id: run.rule_id,
+                rule_name: planned.start.rule_name.clone(),
+                task_id: run.task_id,
+                user_id: *user,
+                question: question.clone(),
+                expires_at: *until,
+            };
+            if let Some(mail) = approvals::ask(tx, asked).await? {
+                notify(tx, planned, id, b"approve", mail)?;
+            }
+        }
+    }
+    tx.schedule(Timer::of_run(time, wait.until()));
+    Ok(())
+}
+
+/// Publishes what the wait of a run begins with.
+fn notify(
+    tx: &mut Tx,
+    planned: &PlannedRun,
+    wait: WaitId,
+    word: &[u8],
+    content: Content,
+) -> Result<()> {
+    let run = &planned.run;
+    let number = wait.number.to_be_bytes();
+    let key: [&[u8]; 3] = [run.id.as_bytes(), word, &number];
+    tx.publish(Message::Notification(Box::new(Notification {
+        id: NotificationId::derived(planned.event.time, &key),
+        workspace_id: run.workspace_id,
+        run_id: Some(run.id),
+        rule_id: Some(run.rule_id),
+        task_id: run.task_id,
+        created_at: planned.now,
+        depth: planned.event.depth.saturating_add(1),
+        traceparent: run.traceparent,
+        content,
+    })))
+}

@@ -1,0 +1,309 @@
+//! What keeps a run that may wait on the way it has gone: each call that does something, asks
+//! something or waits is compared with what the journal has of it, or becomes part of the journal.
+//!
+//! Scripts that cannot wait have none of this, and pay nothing for it.
+
+use crate::{Entry, Journal, Limits, Segment};
+use rhai::Position;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use smarttasks_model::{Task, Timestamp, User, UserId};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::sync::Arc;
+
+/// What of its surroundings a script sees in one segment, and may see otherwise in the next.
+#[derive(Clone)]
+pub(crate) struct View {
+    pub(crate) now: Timestamp,
+    pub(crate) task: Option<Arc<Task>>,
+    pub(crate) users: Arc<HashMap<UserId, User>>,
+    pub(crate) state: Arc<Map<String, Value>>,
+}
+
+/// A call that is recorded.
+pub(crate) struct Call {
+    name: &'static str,
+    digest: String,
+    at: Position,
+}
+
+impl Call {
+    pub(crate) fn new(name: &'static str, arguments: &impl Serialize, at: Position) -> Self {
+        let json = serde_json::to_vec(arguments).unwrap_or_default();
+        let hash = Sha256::digest(json);
+        let first: String = hash.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        Self {
+            name,
+            digest: first,
+            at,
+        }
+    }
+
+    fn is(&self, entry: &Entry) -> bool {
+        self.name == entry.call && self.digest == entry.digest
+    }
+
+    fn entry(self, result: Value) -> Entry {
+        Entry {
+            call: self.name.to_owned(),
+            digest: self.digest,
+            line: self.at.line(),
+            column: self.at.position(),
+            result,
+        }
+    }
+}
+
+/// What the record makes of a call.
+pub(crate) enum Met {
+    /// Nothing is recorded, because the script cannot wait.
+    Unrecorded,
+    /// The journal has it; this is what it returned.
+    Replayed(Value),
+    /// It is made now, and to be recorded with its result.
+    New(Call),
+}
+
+/// The record of one evaluation.
+pub(crate) struct Record {
+    journal: Arc<Journal>,
+    /// Which segment it is in.
+    number: usize,
+    /// Entries of this segment that it has come by.
+    read: usize,
+    /// What the script sees once it has been brought back to where it was.
+    present: View,
+    /// As the script has seen it at the beginning of the segment.
+    task: Option<Arc<Task>>,
+    /// What has been called now.
+    entries: Vec<Entry>,
+    /// Entries of the run.
+    count: usize,
+    /// Bytes of the run's journal.
+    bytes: usize,
+    /// Whom the script has looked at.
+    users: RefCell<BTreeSet<UserId>>,
+    /// Whether it has looked at what the rule keeps.
+    looks_at_state: Cell<bool>,
+}
+
+impl Record {
+    pub(crate) fn new(journal: Arc<Journal>, present: View) -> Self {
+        Self {
+            number: 0,
+            read: 0,
+            task: present.task.clone(),
+            present,
+            entries: Vec::new(),
+            count: journal.segments.iter().map(|of| of.entries.len()).sum(),
+            bytes: journal.bytes,
+            users: RefCell::default(),
+            looks_at_state: Cell::new(false),
+            journal,
+        }
+    }
+
+    /// The segment that is replayed, until the run has been brought back.
+    fn replayed(&self) -> Option<&Segment> {
+        self.journal.segments.get(self.number)
+    }
+
+    pub(crate) fn is_replaying(&self) -> bool {
+        self.replayed().is_some()
+    }
+
+    /// Whether the run has waited before.
+    pub(crate) fn has_waited(&self) -> bool {
+        !self.journal.segments.is_empty()
+    }
+
+    /// What the script sees in the segment that it is in.
+    pub(crate) fn view(&mut self) -> View {
+        let Some(segment) = self.journal.segments.get(self.number) else {
+            self.task = self.present.task.clone();
+            return self.present.clone();
+        };
+        if self.number == 0 || segment.task.is_some() {
+            self.task = segment.task.clone();
+        }
+        View {
+            now: segment.now,
+            task: self.task.clone(),
+            users: Arc::new(
+                segment
+                    .users
+                    .iter()
+                    .map(|user| (user.id, user.clone()))
+                    .collect(),
+            ),
+            state: Arc::new(segment.state.clone().unwrap_or_default()),
+        }
+    }
+
+    /// How the wait ended because of which this segment began.
+    pub(crate) fn woken(&self) -> &Value {
+        self.replayed()
+            .map_or(&self.journal.woken, |segment| &segment.woken)
+    }
+
+    /// What the journal says that the next call returned.
+    pub(crate) fn next_result(&self) -> Option<&Value> {
+        let entry = self.replayed()?.entries.get(self.read)?;
+        Some(&entry.result)
+    }
+
+    /// Comes by a call.
+    ///
+    /// # Errors
+    /// What the journal has instead.
+    pub(crate) fn meet(&mut self, call: Call) -> Result<Met, String> {
+        let Some(segment) = self.replayed() else {
+            return Ok(Met::New(call));
+        };
+        match segment.entries.get(self.read) {
+            Some(entry) if call.is(entry) => {
+                let result = entry.result.clone();
+                self.read += 1;
+                Ok(Met::Replayed(result))
+            }
+            Some(entry) if call.name == entry.call => Err(format!(
+                "{DIVERGED}: its journal has {} next, and the script now calls it in {} with \
+                 something else",
+                spoken(entry),
+                place(call.at.line(), call.at.position())
+            )),
+            recorded => {
+                let recorded = recorded.map_or_else(|| "nothing".to_owned(), spoken);
+                Err(format!(
+                    "{DIVERGED}: its journal has {recorded} next, and the script now calls \
+                     `{}` in {}",
+                    call.name,
+                    place(call.at.line(), call.at.position())
+                ))
+            }
+        }
+    }
+
+    /// Ends a wait that the journal has, and goes on to what came after it.
+    ///
+    /// # Errors
+    /// What the journal has behind the wait.
+    pub(crate) fn turn(&mut self) -> Result<(), String> {
+        if let Some(next) = self.unread_entry() {
+            return Err(format!(
+                "{DIVERGED}: its journal has {} next, and the script now waits",
+                spoken(next)
+            ));
+        }
+        self.number += 1;
+        self.read = 0;
+        Ok(())
+    }
+
+    fn unread_entry(&self) -> Option<&Entry> {
+        self.replayed()?.entries.get(self.read)
+    }
+
+    /// What a script that has ended should still have called.
+    pub(crate) fn unread(&self) -> Option<String> {
+        self.replayed()?;
+        let next = self.unread_entry();
+        let next = next.map_or_else(|| "another segment".to_owned(), spoken);
+        Some(format!(
+            "{DIVERGED}: its journal has {next} next, and the script has now ended"
+        ))
+    }
+
+    /// Adds a call that has been made now; false where the journal is full.
+    pub(crate) fn add(&mut self, call: Call, result: Value, limits: &Limits) -> bool {
+        let entry = call.entry(result);
+        self.count += 1;
+        // One more for the comma.
+        self.bytes += size(&entry) + 1;
+        self.entries.push(entry);
+        self.count <= limits.journal_entries && self.bytes <= limits.journal_bytes
+    }
+
+    /// Whether the journal can keep the segment.
+    pub(crate) fn has_room(&self, segment: &Segment, limits: &Limits) -> bool {
+        self.journal.bytes + size(segment) <= limits.journal_bytes
+    }
+
+    /// Somebody has been looked at.
+    pub(crate) fn saw(&self, user: UserId) {
+        if !self.is_replaying() {
+            self.users.borrow_mut().insert(user);
+        }
+    }
+
+    /// What the rule keeps has been looked at.
+    pub(crate) fn saw_state(&self) {
+        if !self.is_replaying() {
+            self.looks_at_state.set(true);
+        }
+    }
+
+    /// The segment, at its end.
+    pub(crate) fn segment(&self, log_bytes: usize) -> Segment {
+        let View {
+            now, users, state, ..
+        } = &self.present;
+        let before = self.journal.segments.iter().rev();
+        let before = before.filter_map(|segment| segment.task.as_ref()).next();
+        let seen = self.users.borrow();
+        Segment {
+            now: *now,
+            woken: self.woken().clone(),
+            task: self
+                .present
+                .task
+                .clone()
+                .filter(|task| Some(task) != before),
+            users: seen
+                .iter()
+                .filter_map(|id| users.get(id).cloned())
+                .collect(),
+            state: self.looks_at_state.get().then(|| (**state).clone()),
+            entries: self.entries.clone(),
+            log_bytes,
+        }
+    }
+}
+
+const DIVERGED: &str = "the script no longer does what its run has done before";
+
+fn spoken(entry: &Entry) -> String {
+    format!("`{}` of {}", entry.call, place(entry.line, entry.column))
+}
+
+fn place(line: Option<usize>, column: Option<usize>) -> String {
+    match (line, column) {
+        (Some(line), Some(column)) => format!("line {line}, column {column}"),
+        (Some(line), None) => format!("line {line}"),
+        (None, _) => "an unknown line".to_owned(),
+    }
+}
+
+/// Bytes of something as JSON.
+fn size(value: &impl Serialize) -> usize {
+    let mut counted = Counted(0);
+    // Counting cannot fail, and what cannot be written as JSON is not kept either.
+    let _ = serde_json::to_writer(&mut counted, value);
+    counted.0
+}
+
+struct Counted(usize);
+
+impl io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

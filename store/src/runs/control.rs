@@ -1,0 +1,250 @@
+//! What people do with runs: end them, let them go on at once, try them again.
+
+use super::waiting::{Start, wake_of};
+use super::{Kept, Run, RunError, add_segment, advance, record};
+use crate::entity::{run_segments, runs};
+use crate::{Conflict, Error, Result, Tx, waits};
+use sea_orm::sea_query::LockType;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use smarttasks_model::{
+    Because, Message, RuleId, RunId, RunStatus, TaskId, WaitId, Wake, WorkspaceId,
+};
+
+/// Runs that are ended together.
+const PART: u64 = 200;
+
+/// Ends a run that waits or is paused.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Conflict::RunEnded`].
+pub async fn cancel(tx: &mut Tx, workspace: WorkspaceId, id: RunId, why: &str) -> Result<Run> {
+    let row = lock(tx, workspace, id).await?;
+    let run = Run::try_from(row)?;
+    if run.finished_at.is_some() {
+        return Err(Conflict::RunEnded.into());
+    }
+    end(tx, run, why).await
+}
+
+/// Ends the unfinished runs about a task that is gone.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn end_of_task(tx: &mut Tx, task: TaskId) -> Result<()> {
+    let of_task = Condition::all().add(runs::Column::TaskId.eq(task.0));
+    end_all(tx, of_task, "the task was deleted").await
+}
+
+/// Ends the unfinished runs of a rule.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn end_of_rule(tx: &mut Tx, rule: RuleId, why: &str) -> Result<()> {
+    let of_rule = Condition::all().add(runs::Column::RuleId.eq(rule.0));
+    end_all(tx, of_rule, why).await
+}
+
+/// Whether a rule has runs that may go on.
+pub(crate) async fn any_unfinished(tx: &Tx, rule: RuleId) -> Result<bool> {
+    let one: Option<uuid::Uuid> = runs::Entity::find()
+        .select_only()
+        .column(runs::Column::Id)
+        .filter(runs::Column::RuleId.eq(rule.0))
+        .filter(runs::Column::FinishedAt.is_null())
+        .limit(1)
+        .into_tuple()
+        .one(tx.conn())
+        .await?;
+    Ok(one.is_some())
+}
+
+async fn end_all(tx: &mut Tx, which: Condition, why: &str) -> Result<()> {
+    tx.alone()?;
+    loop {
+        let rows = runs::Entity::find()
+            .filter(which.clone())
+            .filter(runs::Column::FinishedAt.is_null())
+            .order_by_asc(runs::Column::Id)
+            .limit(PART)
+            .lock(LockType::Update)
+            .all(tx.conn())
+            .await?;
+        let last = (rows.len() as u64) < PART;
+        for row in rows {
+            end(tx, Run::try_from(row)?, why).await?;
+        }
+        if last {
+            return Ok(());
+        }
+    }
+}
+
+async fn end(tx: &mut Tx, run: Run, why: &str) -> Result<Run> {
+    let run = Run {
+        status: RunStatus::Cancelled,
+        error: Some(RunError {
+            message: why.to_owned(),
+            line: None,
+            column: None,
+        }),
+        finished_at: Some(tx.now()),
+        resumes_at: None,
+        waiting: None,
+        ..run
+    };
+    advance(tx, &run, None).await?;
+    waits::end(tx, [run.id]).await?;
+    Ok(run)
+}
+
+/// Lets a run go on at once: one that waits as if its time had come, a paused one with what it was
+/// to go on with.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Conflict::RunEnded`].
+pub async fn skip_wait(tx: &mut Tx, workspace: WorkspaceId, id: RunId) -> Result<Run> {
+    let row = lock(tx, workspace, id).await?;
+    let paused_with = wake_of(&row)?;
+    let mut run = Run::try_from(row)?;
+    let wake = match (run.status, paused_with) {
+        (RunStatus::Suspended, _) => Wake {
+            workspace_id: workspace,
+            wait: WaitId {
+                run_id: id,
+                number: run.waits.saturating_sub(1),
+            },
+            because: match run.waits {
+                0 => Because::Retry,
+                _ => Because::Skipped,
+            },
+            failures: 0,
+        },
+        (RunStatus::Paused, Some(wake)) => {
+            run.status = RunStatus::Suspended;
+            run.error = None;
+            advance(tx, &run, None).await?;
+            Wake {
+                failures: 0,
+                ..wake
+            }
+        }
+        _ => return Err(Conflict::RunEnded.into()),
+    };
+    tx.publish(Message::Wake(Box::new(wake)))?;
+    Ok(run)
+}
+
+/// The rule of a run.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn rule_of(tx: &mut Tx, workspace: WorkspaceId, id: RunId) -> Result<RuleId> {
+    Ok(RuleId(lock(tx, workspace, id).await?.rule_id))
+}
+
+/// How a run is tried again.
+#[derive(Clone, Copy, Debug)]
+pub struct Retry {
+    /// With which version of its rule; the one that it had when absent.
+    pub version: Option<i64>,
+    /// From where it failed, and not from the start.
+    pub from_segment: bool,
+}
+
+/// Tries a run that has failed again: a new run, with ids of its own.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Conflict::RunNotFailed`]; [`Conflict::NoSegment`] when it did not fail in
+/// going on.
+pub async fn retry(tx: &mut Tx, workspace: WorkspaceId, id: RunId, how: Retry) -> Result<Run> {
+    let row = lock(tx, workspace, id).await?;
+    let start: Option<Start> = row
+        .start
+        .as_deref()
+        .map(serde_json::from_str)
+        .transpose()
+        .map_err(|error| Error::Unreadable("run", error.to_string()))?;
+    let failed_with = wake_of(&row)?;
+    let before = Run::try_from(row)?;
+    let Some(start) = start.filter(|_| is_failed(before.status)) else {
+        return Err(Conflict::RunNotFailed.into());
+    };
+    let new = RunId::new(tx.now());
+    let (waits, because) = match (how.from_segment, failed_with) {
+        (false, _) => (0, Because::Retry),
+        (true, Some(wake)) => (before.waits, wake.because),
+        (true, None) => return Err(Conflict::NoSegment.into()),
+    };
+    let run = Run {
+        id: new,
+        rule_version: how.version.unwrap_or(before.rule_version),
+        status: RunStatus::Suspended,
+        actions: match waits {
+            0 => Vec::new(),
+            _ => before.actions,
+        },
+        log: match waits {
+            0 => Vec::new(),
+            _ => before.log,
+        },
+        error: None,
+        started_at: tx.now(),
+        finished_at: None,
+        duration_us: 0,
+        resumes_at: Some(tx.now()),
+        retry_of: Some(id),
+        waits,
+        waiting: None,
+        ..before
+    };
+    if waits > 0 {
+        copy_segments(tx, id, &run).await?;
+    }
+    let kept = Kept {
+        start: Some(&start),
+        alone: false,
+    };
+    record(tx, &run, &kept)?;
+    tx.publish(Message::Wake(Box::new(Wake {
+        workspace_id: workspace,
+        wait: WaitId {
+            run_id: new,
+            number: waits.saturating_sub(1),
+        },
+        because,
+        failures: 0,
+    })))?;
+    Ok(run)
+}
+
+async fn copy_segments(tx: &mut Tx, from: RunId, to: &Run) -> Result<()> {
+    let rows = run_segments::Entity::find()
+        .filter(run_segments::Column::RunId.eq(from.0))
+        .order_by_asc(run_segments::Column::Number)
+        .all(tx.conn())
+        .await?;
+    for row in rows {
+        let number = u32::try_from(row.number).unwrap_or(0);
+        if number < to.waits {
+            add_segment(tx, to, number, row.body);
+        }
+    }
+    Ok(())
+}
+
+const fn is_failed(status: RunStatus) -> bool {
+    matches!(
+        status,
+        RunStatus::Failed | RunStatus::Diverged | RunStatus::Cancelled
+    )
+}
+
+async fn lock(tx: &mut Tx, workspace: WorkspaceId, id: RunId) -> Result<runs::Model> {
+    tx.alone()?;
+    runs::Entity::find_by_id(id.0)
+        .filter(runs::Column::WorkspaceId.eq(workspace.0))
+        .lock(LockType::Update)
+        .one(tx.conn())
+        .await?
+        .ok_or(Error::NotFound("run"))
+}
