@@ -34,10 +34,6 @@ impl From<Error> for ApiError {
                 Code::Conflict,
                 "The delivery is suppressed, for the `reason` that it names, and is not tried again.",
             ),
-            Error::Conflict(Conflict::RequestEnded) => Self::new(
-                Code::Conflict,
-                "The run that made the request has gone on with what came of it, and another answer would be nobody's; retry the run instead.",
-            ),
             Error::Conflict(Conflict::RunEnded) => {
                 Self::new(Code::Conflict, "The run has ended; see its `status`.")
             }
@@ -48,6 +44,10 @@ impl From<Error> for ApiError {
             Error::Conflict(Conflict::NoSegment) => Self::new(
                 Code::Conflict,
                 "The run did not end in going on after a wait; try it again from the `start`.",
+            ),
+            Error::Conflict(Conflict::RequestEnded) => Self::new(
+                Code::Conflict,
+                "The run that made the request has gone on with what came of it, and another answer would be nobody's; retry the run instead.",
             ),
             Error::Conflict(Conflict::Exists) | Error::Overtaken => Self::new(
                 Code::Conflict,

@@ -193,8 +193,8 @@ impl Engine {
                 "status": 0, "headers": {}, "body": "", "json": null,
                 "error": "there was no answer in time",
             })),
-            // An answer that came in time may wait behind others, too.
-            (Because::Time, Some(Wait::Approval { .. })) => {
+            // It may have been answered in time, and the answer be under way.
+            (Because::Time | Because::Skipped, Some(Wait::Approval { .. })) => {
                 let answer = approvals::answered(&self.db, wake.wait).await?;
                 Some(answer.unwrap_or_default())
             }

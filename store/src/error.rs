@@ -73,9 +73,6 @@ pub enum Conflict {
     /// A delivery that is not to be sent is not tried again.
     #[error("the delivery is suppressed")]
     Suppressed,
-    /// The run that made the request has its answer, and another would be nobody's.
-    #[error("the request has ended")]
-    RequestEnded,
     /// A run that has ended does not go on.
     #[error("the run has ended")]
     RunEnded,
@@ -85,6 +82,9 @@ pub enum Conflict {
     /// What the run was to go on with is not known.
     #[error("the run did not fail in going on")]
     NoSegment,
+    /// The run that made the request has its answer, and another would be nobody's.
+    #[error("the request has ended")]
+    RequestEnded,
     /// A row with the same key exists.
     #[error("it exists already")]
     Exists,

@@ -80,12 +80,12 @@ async fn sweep_runs(tx: &mut Tx, before: Timestamp) -> Result<u64> {
         .into_tuple()
         .all(tx.conn())
         .await?;
-    approvals::Entity::delete_many()
-        .filter(approvals::Column::RunId.is_in(ids.clone()))
-        .exec(tx.write_conn())
-        .await?;
     run_segments::Entity::delete_many()
         .filter(run_segments::Column::RunId.is_in(ids.clone()))
+        .exec(tx.write_conn())
+        .await?;
+    approvals::Entity::delete_many()
+        .filter(approvals::Column::RunId.is_in(ids.clone()))
         .exec(tx.write_conn())
         .await?;
     let gone = runs::Entity::delete_many()

@@ -63,3 +63,5 @@ mod sweeps;
 mod tokens;
 #[cfg(test)]
 mod turns;
+#[cfg(test)]
+mod workflows;

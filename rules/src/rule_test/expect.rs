@@ -2,7 +2,7 @@
 
 use super::given::Given;
 use crate::Action;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// The differences, line by line.
 pub(super) fn differences(
@@ -90,41 +90,20 @@ fn same(a: &Value, b: &Value) -> bool {
 fn shown(action: &Action, given: &Given) -> Map<String, Value> {
     let mut shown = Map::new();
     shown.insert("action".to_owned(), action.name().into());
-    if let Value::Object(detail) = action.detail() {
-        shown.extend(detail);
+    if let Value::Object(whole) = action.whole() {
+        shown.extend(whole);
     }
     let address = |user| given.address(user).map_or(Value::Null, Value::from);
     match action {
-        Action::Email { text, html, .. } => {
-            shown.insert("text".to_owned(), json!(text));
-            if let Some(html) = html {
-                shown.insert("html".to_owned(), json!(html));
-            }
-        }
-        Action::Notify { text, .. } => {
-            shown.insert("text".to_owned(), json!(text));
-        }
-        Action::Webhook { payload, .. } => {
-            shown.insert("payload".to_owned(), payload.clone());
-        }
-        Action::Emit { data, .. } => {
-            shown.insert("data".to_owned(), data.clone());
-        }
         Action::AssignTask { user_id, .. } => {
             let to = user_id.map_or(Value::Null, address);
             shown.insert("user".to_owned(), to);
         }
         Action::CreateTask { task, .. } => {
-            if let Value::Object(fields) = json!(task) {
-                shown.extend(fields);
-            }
             let assignee = task.assignee_id.map_or(Value::Null, address);
             shown.insert("assignee".to_owned(), assignee);
         }
-        Action::UpdateTask { .. }
-        | Action::CommentTask { .. }
-        | Action::TagTask { .. }
-        | Action::UntagTask { .. } => {}
+        _ => {}
     }
     if let Some(name) = action.task_id().and_then(|id| given.name(id)) {
         shown.insert("task".to_owned(), name.into());

@@ -2,25 +2,22 @@
 
 use super::Approval;
 use super::links::{NO, YES};
-use smarttasks_model::{Content, Recipient, TimeZone, User};
+use smarttasks_model::{Content, Recipient, TimeZone};
 
 /// At most so many characters of a question are its subject.
 const SUBJECT: usize = 100;
 
-/// The mail that asks `user` the question. Its links are put in when it is sent.
-pub(super) fn mail(approval: &Approval, user: User) -> Content {
-    let (asked, zone) = (&approval.asked, &user.timezone);
+/// The mail that asks `to` the question, with the time in their zone. Its links are put in when it
+/// is sent.
+pub fn mail(approval: &Approval, to: Recipient, zone: &TimeZone) -> Content {
+    let asked = &approval.asked;
     Content::Approval {
+        to,
         approval_id: asked.id,
         expires_at: asked.expires_at,
         subject: subject(&asked.question),
         text: text(approval, zone),
         html: html(approval, zone),
-        to: Recipient {
-            email: user.email,
-            name: Some(user.name),
-            user_id: Some(user.id),
-        },
     }
 }
 
@@ -37,7 +34,7 @@ const CARE: &str = "A link leads to a page that asks once more; opening it decid
 
 fn text(approval: &Approval, zone: &TimeZone) -> String {
     let asked = &approval.asked;
-    let task = approval.task_title.as_deref();
+    let task = asked.task_title.as_deref();
     let task = task.map_or_else(String::new, |title| format!("Task: {title}\n"));
     format!(
         "{}\n\n{task}Asked by the rule: {}\nAnswer until: {}\n\nYes: {YES}\n\nNo: {NO}\n\n{CARE}\n",
@@ -49,7 +46,7 @@ fn text(approval: &Approval, zone: &TimeZone) -> String {
 
 fn html(approval: &Approval, zone: &TimeZone) -> String {
     let asked = &approval.asked;
-    let task = approval.task_title.as_deref();
+    let task = asked.task_title.as_deref();
     let task = task.map_or_else(String::new, |title| {
         format!("Task: {}<br>\n", escaped(title))
     });

@@ -7,13 +7,13 @@ mod links;
 mod mail;
 
 pub use links::Links;
+pub use mail::mail;
 
 use crate::db::{at, chunks};
 use crate::entity::approvals::{self, Column, Entity};
 use crate::entity::users;
 use crate::page::{self, Listed, Page};
-use crate::users::Account;
-use crate::{Db, Error, Result, Tx, tasks};
+use crate::{Db, Error, Result, Tx};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, Order,
@@ -22,8 +22,8 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use smarttasks_model::{
-    ApprovalId, Because, Content, Message, RuleId, RunId, TaskId, TimeZone, Timestamp, UserId,
-    WaitId, Wake, WorkspaceId,
+    ApprovalId, Because, Message, RuleId, RunId, TaskId, TimeZone, Timestamp, UserId, WaitId, Wake,
+    WorkspaceId,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -105,6 +105,8 @@ pub struct NewApproval {
     pub rule_name: String,
     /// The task that it is about.
     pub task_id: Option<TaskId>,
+    /// What that is called.
+    pub task_title: Option<String>,
     /// Who is asked.
     pub user_id: UserId,
     /// What they are asked.
@@ -118,8 +120,6 @@ pub struct NewApproval {
 pub struct Approval {
     /// What is asked.
     pub asked: NewApproval,
-    /// What the task was called.
-    pub task_title: Option<String>,
     /// When it was asked.
     pub created_at: Timestamp,
     /// Where it stands now: whoever closes it may come later than its time.
@@ -171,21 +171,8 @@ impl Approval {
     }
 }
 
-/// Asks, and returns the mail to be published beside it; none for somebody who is gone.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn ask(tx: &mut Tx, new: NewApproval) -> Result<Option<Content>> {
-    let row = users::Entity::find_by_id(new.user_id.0);
-    let user = row
-        .one(tx.conn())
-        .await?
-        .map(Account::try_from)
-        .transpose()?;
-    let task_title = match new.task_id {
-        Some(id) => title_of(tx, new.workspace_id, id).await?,
-        None => None,
-    };
+/// Asks. The mail is published beside it; see [`mail()`].
+pub fn ask(tx: &mut Tx, new: NewApproval) -> Approval {
     let row = approvals::Model {
         id: new.id.0,
         workspace_id: new.workspace_id.0,
@@ -193,27 +180,25 @@ pub async fn ask(tx: &mut Tx, new: NewApproval) -> Result<Option<Content>> {
         // A run has a thousand waits at most.
         wait: i32::try_from(new.wait.number).unwrap_or(i32::MAX),
         rule_id: new.rule_id.0,
-        rule_name: new.rule_name,
+        rule_name: new.rule_name.clone(),
         task_id: new.task_id.map(|id| id.0),
-        task_title,
+        task_title: new.task_title.clone(),
         user_id: new.user_id.0,
-        question: new.question,
+        question: new.question.clone(),
         created_at: tx.now().unix_millis(),
         expires_at: new.expires_at.unix_millis(),
         status: Status::Pending.as_str().to_owned(),
         answered_by: None,
         answered_at: None,
     };
-    tx.insert::<Entity>(row.clone().into_active_model());
-    let asked = approval(row, tx.now())?;
-    Ok(user.map(|account| mail::mail(&asked, account.user)))
-}
-
-async fn title_of(tx: &Tx, workspace: WorkspaceId, id: TaskId) -> Result<Option<String>> {
-    match tasks::get_in(tx, workspace, id).await {
-        Ok(task) => Ok(Some(task.title)),
-        Err(Error::NotFound(_)) => Ok(None),
-        Err(error) => Err(error),
+    tx.insert::<Entity>(row.into_active_model());
+    Approval {
+        asked: new,
+        created_at: tx.now(),
+        status: Status::Pending,
+        answered_by: None,
+        answered_at: None,
+        names: HashMap::new(),
     }
 }
 
@@ -431,11 +416,11 @@ fn approval(row: approvals::Model, now: Timestamp) -> Result<Approval> {
             rule_id: RuleId(row.rule_id),
             rule_name: row.rule_name,
             task_id: row.task_id.map(TaskId),
+            task_title: row.task_title,
             user_id: UserId(row.user_id),
             question: row.question,
             expires_at,
         },
-        task_title: row.task_title,
         created_at: at(row.created_at),
         status,
         answered_by: row.answered_by.map(UserId),

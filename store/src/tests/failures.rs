@@ -4,7 +4,7 @@
 use super::server::{Database, register};
 use super::{Directory, open};
 use crate::rules::{self, NewRule, Rule};
-use crate::runs::{self, Ended, Run, RunError};
+use crate::runs::{self, Ended, Kept, Run, RunError};
 use crate::{Db, Payload, outbox};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -32,6 +32,7 @@ pub(super) async fn create_rule(db: &Db, (user, workspace): (UserId, WorkspaceId
 async fn count(db: &Db, rule: &Rule, outcomes: &str) {
     let now = db.clock().now();
     let ended = outcomes.chars().map(|outcome| Ended {
+        begun: true,
         depth: 0,
         run: Run {
             id: RunId::new(now),
@@ -57,6 +58,9 @@ async fn count(db: &Db, rule: &Rule, outcomes: &str) {
             finished_at: Some(now),
             duration_us: 1,
             resumes_at: None,
+            retry_of: None,
+            waits: 0,
+            waiting: None,
         },
     });
     let ended: Arc<[Ended]> = ended.collect();
@@ -64,7 +68,7 @@ async fn count(db: &Db, rule: &Rule, outcomes: &str) {
         let ended = Arc::clone(&ended);
         Box::pin(async move {
             for one in ended.iter() {
-                runs::record(tx, &one.run)?;
+                runs::record(tx, &one.run, &Kept::default())?;
             }
             runs::count(tx, &ended).await
         })

@@ -72,7 +72,7 @@ impl From<Approval> for ApprovalView {
             rule_id: asked.rule_id,
             rule_name: asked.rule_name,
             task_id: asked.task_id,
-            task_title: approval.task_title,
+            task_title: asked.task_title,
             user_id: asked.user_id,
             question: asked.question,
             status: approval.status,

@@ -192,7 +192,7 @@ impl Shown {
         let until = asked.expires_at.in_words(&self.zone);
         let rule = format!("the rule “{}” of {}", asked.rule_name, self.workspace);
         for (term, text) in [
-            ("Task", self.approval.task_title.as_deref()),
+            ("Task", asked.task_title.as_deref()),
             ("Asked by", Some(rule.as_str())),
             ("Asked", Some(self.approval.name_of(asked.user_id))),
             ("Answer until", Some(until.as_str())),
