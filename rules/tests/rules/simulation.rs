@@ -107,7 +107,10 @@ fn a_run_that_waits_for_an_event_gets_the_first_that_is_given() {
         { "after": "150m", "type": "ci.passed", "data": 2 },
     ]);
     let met = simulated(&urgent(), script, json!({ "events": events }));
-    assert_eq!(met.log, ["task.updated blocked 2026-12-04T11:00:00+01:00", "2"]);
+    assert_eq!(
+        met.log,
+        ["task.updated blocked 2026-12-04T11:00:00+01:00", "2"]
+    );
     assert_eq!(met.timeline[0].detail["ended_by"], "event");
     assert!(
         met.timeline[0]

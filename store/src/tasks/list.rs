@@ -183,7 +183,7 @@ pub async fn gather(
 ) -> Result<Vec<Arc<Task>>> {
     let (mut found, mut bytes) = (Vec::<Arc<Task>>::new(), 0);
     while (found.len() as u64) < limit && bytes <= most {
-        let wanted = (limit - found.len() as u64).min(PART);
+        let wanted = Ord::min(limit - found.len() as u64, PART);
         let after = found.last().map(|task| task.id);
         let part = select(db, workspace, filter, after, wanted, now).await?;
         let last = (part.len() as u64) < wanted;
