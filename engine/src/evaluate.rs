@@ -9,10 +9,10 @@ use crate::rule_set::LoadedRule;
 use crate::turns::Turns;
 use serde_json::{Map, Value};
 use smarttasks_bus::HandlerError;
-use smarttasks_model::{EventId, RuleId, RunId, Task, TaskFilter, Timestamp, WorkspaceId};
+use smarttasks_model::{EventId, RuleId, RunId, WorkspaceId};
 use smarttasks_rules::{Answer, Inputs, Need, Outcome, Pool, Program, Query, ScriptError};
 use smarttasks_store::state::{self, State};
-use smarttasks_store::{Db, Error, tasks};
+use smarttasks_store::{Db, tasks};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,8 +23,6 @@ use tokio::sync::oneshot;
 const TURN: Duration = Duration::from_millis(500);
 /// Bytes of the answers that a batch holds; with more, the rest is left.
 const ANSWERS: usize = 64 * 1024 * 1024;
-/// Tasks that are read at once to answer a question.
-const PART: u64 = 100;
 
 /// An evaluation to be made.
 pub(crate) struct Job {
@@ -309,7 +307,8 @@ impl Evaluator {
         let (workspace, now) = (job.workspace(), job.inputs.now);
         let found = match query {
             Query::Tasks { filter, limit } => {
-                let found = self.tasks(workspace, filter, *limit, now).await;
+                let most = self.pool.language().limits().heap_bytes;
+                let found = tasks::gather(&self.db, workspace, filter, *limit, now, most).await;
                 found.map(Answer::Tasks)
             }
             Query::Count(filter) => tasks::count(&self.db, workspace, filter, now)
@@ -327,30 +326,6 @@ impl Evaluator {
             Err(error) => Err(error.into()),
         }
     }
-
-    /// A part at a time, so that no more is read than an evaluation may hold.
-    async fn tasks(
-        &self,
-        workspace: WorkspaceId,
-        filter: &TaskFilter,
-        limit: u64,
-        now: Timestamp,
-    ) -> Result<Vec<Arc<Task>>, Error> {
-        let most = self.pool.language().limits().heap_bytes;
-        let (mut found, mut bytes) = (Vec::<Arc<Task>>::new(), 0);
-        while (found.len() as u64) < limit && bytes <= most {
-            let wanted = (limit - found.len() as u64).min(PART);
-            let after = found.last().map(|task| task.id);
-            let part = tasks::select(&self.db, workspace, filter, after, wanted, now).await?;
-            let last = (part.len() as u64) < wanted;
-            bytes += part.iter().map(size).sum::<usize>();
-            found.extend(part.into_iter().map(Arc::new));
-            if last {
-                break;
-            }
-        }
-        Ok(found)
-    }
 }
 
 /// What has been answered in a batch.
@@ -363,7 +338,7 @@ struct Answers {
 impl Answers {
     fn keep(&mut self, key: (WorkspaceId, Query), answer: Answer) {
         if let Entry::Vacant(place) = self.known.entry(key) {
-            self.bytes += answer_size(&answer);
+            self.bytes += answer.held_bytes();
             place.insert(answer);
         }
     }
@@ -373,8 +348,13 @@ impl Job {
     /// Takes an answer, unless the script has been told more than it may hold.
     fn take_answer(&mut self, answer: &Answer) -> Result<(), Box<Outcome>> {
         let most = self.program.limits().heap_bytes;
-        let held = self.inputs.answers.iter().map(answer_size).sum::<usize>();
-        if held + answer_size(answer) > most {
+        let held = self
+            .inputs
+            .answers
+            .iter()
+            .map(Answer::held_bytes)
+            .sum::<usize>();
+        if held + answer.held_bytes() > most {
             let message = format!(
                 "the answers to the script's questions hold more than {} MiB; ask for fewer tasks",
                 most / (1024 * 1024)
@@ -383,37 +363,6 @@ impl Job {
         }
         Arc::make_mut(&mut self.inputs.answers).push(answer.clone());
         Ok(())
-    }
-}
-
-fn answer_size(answer: &Answer) -> usize {
-    match answer {
-        Answer::Tasks(tasks) => tasks.iter().map(|task| size(task)).sum(),
-        Answer::Count(_) => size_of::<Answer>(),
-    }
-}
-
-/// About the bytes that a task holds in memory.
-fn size(task: &Task) -> usize {
-    let texts = task.title.len() + task.description.len();
-    let tags: usize = task.tags.iter().map(|tag| tag.len() + 24).sum();
-    let fields: usize = task
-        .fields
-        .iter()
-        .map(|(name, value)| name.len() + value_size(value) + 64)
-        .sum();
-    size_of::<Task>() + texts + tags + fields
-}
-
-fn value_size(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 32,
-        Value::Array(items) => items.iter().map(value_size).sum::<usize>() + 32,
-        Value::Object(entries) => entries
-            .iter()
-            .map(|(name, value)| name.len() + value_size(value) + 64)
-            .sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 32,
     }
 }
 

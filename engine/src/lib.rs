@@ -7,7 +7,6 @@
 
 mod apply;
 mod evaluate;
-mod matching;
 mod plan;
 mod quarantine;
 mod resume;

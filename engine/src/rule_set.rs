@@ -4,7 +4,6 @@
 //! Asking for the versions of a batch's workspaces is one statement, so an engine never works
 //! with a rule that has been replaced, however many engines there are.
 
-use crate::matching::Policy;
 use quick_cache::sync::Cache;
 use smarttasks_bus::HandlerError;
 use smarttasks_model::{
@@ -12,6 +11,7 @@ use smarttasks_model::{
 };
 use smarttasks_rules::{Diagnostic, Pool, Program, RuleFacts, WorkspaceFacts};
 use smarttasks_store::endpoints::{self, Endpoint};
+use smarttasks_store::matches::Policy;
 use smarttasks_store::rules::{self, Rule};
 use smarttasks_store::runs::{RunError, Waiting};
 use smarttasks_store::workspaces::{self, Workspace};

@@ -12,7 +12,6 @@
 mod page;
 
 use crate::evaluate::{Done, Job, Terms, acts};
-use crate::matching::{Change, change};
 use crate::plan::CHANGES;
 use crate::rule_set::{LoadedRule, RuleSet};
 use crate::run::{PlannedRun, Started};
@@ -23,7 +22,7 @@ use smarttasks_model::{
     ChangeId, Event, EventData, EventId, EventType, Message, RuleId, Snapshot, SweepPurpose,
     SweepRange, Task, TaskId, Timestamp, derive_id,
 };
-use smarttasks_store::matches::{self, Match, Pair};
+use smarttasks_store::matches::{self, Change, Match, Pair, decide};
 use smarttasks_store::{Db, Due, Error, Queue, Result, Timer, sweeps};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -392,7 +391,7 @@ impl Page {
 
     fn change(&self, before: Option<&Match>, rule: RuleId, matches: bool) -> Change {
         let policy = self.rules.get(&rule).map(|rule| rule.policy);
-        change(
+        decide(
             before,
             matches,
             self.range.scheduled_at,

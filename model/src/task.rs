@@ -1,5 +1,7 @@
 //! Tasks, and the changes that people and rules make to them.
 
+mod held;
+
 use crate::named::named;
 use crate::{Invalid, TaskId, Timestamp, UserId, WorkspaceId, text_within};
 use serde::{Deserialize, Deserializer, Serialize};

@@ -29,9 +29,18 @@ pub struct Language {
 impl Language {
     /// The language under `limits`.
     pub fn new(limits: Limits) -> Arc<Self> {
+        Self::with(Arc::new(limits), |_| ())
+    }
+
+    /// The same language with what `extend` teaches it besides.
+    pub(crate) fn extended(&self, extend: impl FnOnce(&mut Engine)) -> Arc<Self> {
+        Self::with(Arc::clone(&self.limits), extend)
+    }
+
+    fn with(limits: Arc<Limits>, extend: impl FnOnce(&mut Engine)) -> Arc<Self> {
         fix_hashing();
-        let limits = Arc::new(limits);
-        let (engine, words) = engine(&limits);
+        let (mut engine, words) = engine(&limits);
+        extend(&mut engine);
         let mut names = Scope::new();
         for name in world::NAMES {
             names.push_constant(*name, ());
@@ -82,7 +91,7 @@ impl Language {
         }
     }
 
-    fn parse(&self, script: &str) -> Result<AST, Diagnostic> {
+    pub(crate) fn parse(&self, script: &str) -> Result<AST, Diagnostic> {
         let most = self.limits.source_bytes;
         if script.len() > most {
             return Err(Diagnostic::error(

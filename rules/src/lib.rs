@@ -23,7 +23,9 @@ mod query;
 mod record;
 mod rule_file;
 mod rule_test;
+mod simulation;
 mod spec;
+mod trace;
 mod waiting;
 mod words;
 mod world;
@@ -46,5 +48,10 @@ pub use rule_file::{
     Place, RuleFileError, header_fields, header_place, parse_rule_file, rule_file, script_body,
 };
 pub use rule_test::{RuleTestError, RuleTests, TestResult};
+pub use simulation::{
+    Circumstances, Coming, GivenAnswers, GivenDecision, GivenEvent, GivenResponse, GivenVerdict,
+    Moment, Simulation, Step, Timeline,
+};
 pub use spec::check_rule;
+pub use trace::{Guard, GuardPart, Operand, Traced, Tracer};
 pub use words::{Parameter, Word, WordKind, reference};

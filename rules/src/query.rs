@@ -34,6 +34,16 @@ pub enum Answer {
     Count(u64),
 }
 
+impl Answer {
+    /// About the bytes that it holds in memory.
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Self::Tasks(tasks) => tasks.iter().map(|task| task.held_bytes()).sum(),
+            Self::Count(_) => size_of::<Self>(),
+        }
+    }
+}
+
 impl Query {
     /// The function that asks it.
     pub(crate) fn name(&self) -> &'static str {

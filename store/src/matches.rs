@@ -1,6 +1,10 @@
 //! Which tasks match which rules, as sweeps have found it: a row from the first match until the
 //! task stops to match.
 
+mod policy;
+
+pub use policy::{Change, Policy, decide};
+
 use crate::db::{at, chunks};
 use crate::entity::matches::{Column, Entity, Model};
 use crate::{Db, Result, Tx};

@@ -1,13 +1,18 @@
 //! Rules: written, changed, and brought back.
 
+mod backtest;
 mod check;
+mod explain;
 mod fields;
 mod language;
 mod run;
+mod simulate;
 mod templates;
+mod trial;
 mod validate;
 mod versions;
 mod view;
+mod why;
 
 use super::endpoints::overtaken;
 use super::schedules::workspace_zone;
@@ -42,6 +47,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(language::routes())
         .merge(run::routes())
         .merge(templates::routes())
+        .merge(explain::routes())
+        .merge(why::routes())
+        .merge(simulate::routes())
+        .merge(backtest::routes())
 }
 
 /// Makes a rule. What the body leaves out is taken from the `//!` header of its script.

@@ -2,13 +2,12 @@
 
 use super::{Page, Seen};
 use crate::apply::perform_all;
-use crate::matching::Change;
 use crate::run::PlannedRun;
 use serde_json::{Map, json};
 use smarttasks_model::{
     ChangeId, Event, EventData, EventId, EventType, RuleId, RunId, Snapshot, TaskId, derive_id,
 };
-use smarttasks_store::matches::{self, Match, Pair};
+use smarttasks_store::matches::{self, Change, Match, Pair};
 use smarttasks_store::{Error, Result, Tx, rules, sweeps, tasks};
 use std::collections::{HashMap, HashSet};
 

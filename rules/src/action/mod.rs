@@ -19,7 +19,7 @@ use crate::words::Words;
 use crate::world::kind_of;
 use rhai::Dynamic;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use smarttasks_model::{EventType, Invalid, NewTask, Recipient, Task, TaskChanges, TaskId, UserId};
 
 /// One thing that a script asks for.
@@ -168,6 +168,42 @@ impl Action {
             Self::CreateTask { id, task, .. } => json!({ "task_id": id, "title": task.title }),
             Self::Emit { kind, .. } => json!({ "type": kind }),
         }
+    }
+
+    /// The same with the bodies and payloads, for whoever tries a rule.
+    pub fn whole(&self) -> Value {
+        let mut whole = match self.detail() {
+            Value::Object(detail) => detail,
+            _ => Map::new(),
+        };
+        match self {
+            Self::Email { text, html, .. } => {
+                whole.insert("text".to_owned(), json!(text));
+                if let Some(html) = html {
+                    whole.insert("html".to_owned(), json!(html));
+                }
+            }
+            Self::Notify { text, .. } => {
+                whole.insert("text".to_owned(), json!(text));
+            }
+            Self::Webhook { payload, .. } => {
+                whole.insert("payload".to_owned(), payload.clone());
+            }
+            Self::Emit { data, .. } => {
+                whole.insert("data".to_owned(), data.clone());
+            }
+            Self::CreateTask { task, .. } => {
+                if let Value::Object(fields) = json!(task) {
+                    whole.extend(fields);
+                }
+            }
+            Self::AssignTask { .. }
+            | Self::UpdateTask { .. }
+            | Self::CommentTask { .. }
+            | Self::TagTask { .. }
+            | Self::UntagTask { .. } => {}
+        }
+        Value::Object(whole)
     }
 
     /// About how many bytes it makes others keep: a mail is kept for each recipient.

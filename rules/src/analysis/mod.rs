@@ -16,7 +16,7 @@ mod syntax;
 mod triggers;
 mod types;
 mod values;
-mod walk;
+pub(crate) mod walk;
 
 use crate::diagnostic::Code;
 use crate::{Diagnostic, Language, Severity, waiting};

@@ -4,7 +4,7 @@
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Stmt};
 
 /// What the walk comes by.
-pub(super) enum Node<'a> {
+pub(crate) enum Node<'a> {
     Stmt(&'a Stmt),
     Expr(&'a Expr),
 }
@@ -23,7 +23,7 @@ pub(super) fn script(ast: &AST, visit: &mut Visit<'_>) {
 }
 
 /// Walks a list of statements.
-pub(super) fn block(statements: &[Stmt], visit: &mut Visit<'_>) {
+pub(crate) fn block(statements: &[Stmt], visit: &mut Visit<'_>) {
     for inner in statements {
         stmt(inner, visit);
     }
@@ -71,7 +71,7 @@ fn stmt(node: &Stmt, visit: &mut Visit<'_>) {
 }
 
 /// Walks an expression.
-pub(super) fn expr(node: &Expr, visit: &mut Visit<'_>) {
+pub(crate) fn expr(node: &Expr, visit: &mut Visit<'_>) {
     visit(Node::Expr(node));
     match node {
         Expr::InterpolatedString(parts, _) | Expr::Array(parts, _) => {

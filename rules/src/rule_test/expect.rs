@@ -1,8 +1,9 @@
 //! How what a script asked for differs from what was expected of it.
 
 use super::given::Given;
-use crate::Action;
-use serde_json::{Map, Value, json};
+use crate::waiting;
+use crate::{Action, Moment};
+use serde_json::{Map, Value};
 
 /// The differences, line by line.
 pub(super) fn differences(
@@ -33,6 +34,59 @@ pub(super) fn differences(
         }
     }
     lines
+}
+
+/// How what happens when differs. Waits count where the test names one.
+pub(super) fn of_timeline(
+    expected: &[Map<String, Value>],
+    found: &[Moment],
+    given: &Given,
+) -> Vec<String> {
+    let waits = |name: &str| waiting::CALLS.contains(&name);
+    let names_waits = expected.iter().any(|moment| {
+        let action = moment.get("action").and_then(Value::as_str);
+        action.is_some_and(waits)
+    });
+    let found = found.iter().filter(|of| names_waits || !waits(of.action));
+    let found: Vec<Map<String, Value>> = found.map(|moment| when(moment, given)).collect();
+    let mut lines = Vec::new();
+    for number in 0..expected.len().max(found.len()) {
+        let at = number + 1;
+        match (expected.get(number), found.get(number)) {
+            (Some(expected), Some(found)) => {
+                let differences = of_map("", expected, found);
+                if !differences.is_empty() {
+                    lines.push(format!("moment {at}, {}:", one_line(found)));
+                    lines.extend(differences.iter().map(|line| format!("  {line}")));
+                }
+            }
+            (Some(expected), None) => {
+                lines.push(format!(
+                    "moment {at}: expected {}, got none",
+                    one_line(expected)
+                ));
+            }
+            (None, Some(found)) => {
+                lines.push(format!("moment {at}: not expected: {}", one_line(found)));
+            }
+            (None, None) => {}
+        }
+    }
+    lines
+}
+
+/// A moment as a test speaks of it.
+fn when(moment: &Moment, given: &Given) -> Map<String, Value> {
+    let mut told = match (&moment.done, &moment.detail) {
+        (Some(action), _) => shown(action, given),
+        (None, Value::Object(detail)) => detail.clone(),
+        (None, _) => Map::new(),
+    };
+    told.insert("action".to_owned(), moment.action.into());
+    told.insert("after".to_owned(), moment.after.to_string().into());
+    told.insert("at".to_owned(), moment.at.to_string().into());
+    told.insert("summary".to_owned(), moment.summary.as_str().into());
+    told
 }
 
 /// How what a rule keeps differs; here every key counts.
@@ -90,41 +144,20 @@ fn same(a: &Value, b: &Value) -> bool {
 fn shown(action: &Action, given: &Given) -> Map<String, Value> {
     let mut shown = Map::new();
     shown.insert("action".to_owned(), action.name().into());
-    if let Value::Object(detail) = action.detail() {
-        shown.extend(detail);
+    if let Value::Object(whole) = action.whole() {
+        shown.extend(whole);
     }
     let address = |user| given.address(user).map_or(Value::Null, Value::from);
     match action {
-        Action::Email { text, html, .. } => {
-            shown.insert("text".to_owned(), json!(text));
-            if let Some(html) = html {
-                shown.insert("html".to_owned(), json!(html));
-            }
-        }
-        Action::Notify { text, .. } => {
-            shown.insert("text".to_owned(), json!(text));
-        }
-        Action::Webhook { payload, .. } => {
-            shown.insert("payload".to_owned(), payload.clone());
-        }
-        Action::Emit { data, .. } => {
-            shown.insert("data".to_owned(), data.clone());
-        }
         Action::AssignTask { user_id, .. } => {
             let to = user_id.map_or(Value::Null, address);
             shown.insert("user".to_owned(), to);
         }
         Action::CreateTask { task, .. } => {
-            if let Value::Object(fields) = json!(task) {
-                shown.extend(fields);
-            }
             let assignee = task.assignee_id.map_or(Value::Null, address);
             shown.insert("assignee".to_owned(), assignee);
         }
-        Action::UpdateTask { .. }
-        | Action::CommentTask { .. }
-        | Action::TagTask { .. }
-        | Action::UntagTask { .. } => {}
+        _ => {}
     }
     if let Some(name) = action.task_id().and_then(|id| given.name(id)) {
         shown.insert("task".to_owned(), name.into());
@@ -133,6 +166,10 @@ fn shown(action: &Action, given: &Given) -> Map<String, Value> {
 }
 
 fn one_line(action: &Map<String, Value>) -> String {
+    if let (Some(after), Some(summary)) = (action.get("after"), action.get("summary")) {
+        let plain = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        return format!("{} after {}", plain(summary), plain(after));
+    }
     let name = action.get("action").and_then(Value::as_str);
     let rest: Map<String, Value> = action
         .iter()

@@ -129,6 +129,43 @@ fn host_value(evaluation: &Evaluation, value: &Dynamic) -> Host<Value> {
     Err(format!("{} cannot be written as JSON", kind_of(value)).into())
 }
 
+/// Longest value that is shown, in characters.
+const SHOWN: usize = 200;
+
+/// A value for whoever asks what it was: as [`to_json`], but a length of time as `2h`, a user by
+/// their address, a priority without quotes, and what is absent as `()`.
+pub(crate) fn shown(evaluation: &Evaluation, value: &Dynamic) -> String {
+    if value.is_unit() {
+        return "()".to_owned();
+    }
+    if let Some(priority) = value.read_lock::<Priority>() {
+        return priority.as_str().to_owned();
+    }
+    if let Some(span) = value.read_lock::<Span>() {
+        return span.to_string();
+    }
+    if let Some(moment) = value.read_lock::<Moment>() {
+        return moment.at.to_string();
+    }
+    if let Some(user) = value.read_lock::<UserHandle>() {
+        let known = evaluation.user(user.0);
+        return known.map_or_else(|| user.0.to_string(), |user| user.email.to_string());
+    }
+    if let Some(task) = value.read_lock::<TaskHandle>()
+        && let Ok(task) = evaluation.task(*task)
+    {
+        return format!("the task \"{}\"", task.title);
+    }
+    let text = match to_json(evaluation, value) {
+        Ok(json) => json.to_string(),
+        Err(_) => kind_of(value).to_owned(),
+    };
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// JSON as a value of a script. Times in it stay texts; `timestamp(…)` reads them.
 pub(super) fn from_json(value: &Value) -> Dynamic {
     match value {

@@ -17,7 +17,7 @@ mod time;
 mod written;
 
 pub(crate) use facts::{EventHandle, RuleHandle, WorkspaceHandle};
-pub(crate) use json::{map_from_json, to_json};
+pub(crate) use json::{map_from_json, shown, to_json};
 pub(crate) use people::{UserHandle, find_user, user_of};
 pub(crate) use queries::KEYS as FILTER_KEYS;
 pub(crate) use state::StateHandle;

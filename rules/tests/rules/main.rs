@@ -20,6 +20,7 @@ mod library;
 mod lists;
 mod pool;
 mod queries;
+mod simulation;
 mod state;
 mod support;
 mod world;

@@ -12,6 +12,7 @@ use sea_orm::{
 };
 use smarttasks_model::{Status, Task, TaskFilter, TaskId, Timestamp, WorkspaceId, without_case};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// In which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +163,37 @@ pub async fn select(
         .into_iter()
         .map(task_from_row)
         .collect()
+}
+
+/// Tasks that are read at once by [`gather`].
+const PART: u64 = 100;
+
+/// The same, a part at a time, so that no more than about `most` bytes are held: what is beyond
+/// them is left out.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn gather(
+    db: &Db,
+    workspace: WorkspaceId,
+    filter: &TaskFilter,
+    limit: u64,
+    now: Timestamp,
+    most: usize,
+) -> Result<Vec<Arc<Task>>> {
+    let (mut found, mut bytes) = (Vec::<Arc<Task>>::new(), 0);
+    while (found.len() as u64) < limit && bytes <= most {
+        let wanted = Ord::min(limit - found.len() as u64, PART);
+        let after = found.last().map(|task| task.id);
+        let part = select(db, workspace, filter, after, wanted, now).await?;
+        let last = (part.len() as u64) < wanted;
+        bytes += part.iter().map(Task::held_bytes).sum::<usize>();
+        found.extend(part.into_iter().map(Arc::new));
+        if last {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// How many tasks of a workspace pass `filter` as of `now`.

@@ -5,7 +5,7 @@ mod list;
 mod row;
 mod timers;
 
-pub use list::{Sort, count, list, select};
+pub use list::{Sort, count, gather, list, select};
 
 use crate::db::chunks;
 use crate::entity::{comments, tasks};

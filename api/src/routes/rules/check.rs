@@ -88,7 +88,7 @@ pub(super) async fn analysed(
     Ok(analysis)
 }
 
-fn in_script(found: Diagnostic) -> FieldError {
+pub(super) fn in_script(found: Diagnostic) -> FieldError {
     let detail = match found.hint {
         Some(hint) => format!("{}; {hint}", found.message),
         None => found.message,

@@ -1,18 +1,20 @@
 //! What a look at a task means for the match between it and a rule.
 
+use super::Match;
 use smarttasks_model::{Repeat, Span, SweepPurpose, Timestamp};
-use smarttasks_store::matches::Match;
 
 /// When a rule fires for a task that matches.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Policy {
-    pub(crate) repeat: Repeat,
-    pub(crate) hold: Option<Span>,
+pub struct Policy {
+    /// How often, while it keeps matching.
+    pub repeat: Repeat,
+    /// How long it must have matched.
+    pub hold: Option<Span>,
 }
 
 /// What follows from a look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Change {
+pub enum Change {
     /// Nothing.
     Stay,
     /// It begins to match, and nothing is done for it: it has not held yet, or it matched before
@@ -28,7 +30,7 @@ pub(crate) enum Change {
 }
 
 /// What a look at the occurrence `at` changes in a match that stands like `before`.
-pub(crate) fn change(
+pub fn decide(
     before: Option<&Match>,
     matches: bool,
     at: Timestamp,
@@ -99,7 +101,7 @@ mod tests {
         let mut fired = Vec::new();
         for (number, matches) in looks.iter().enumerate() {
             let at = minute(i64::try_from(number).unwrap());
-            match change(stands.as_ref(), *matches, at, policy, SweepPurpose::Fire) {
+            match decide(stands.as_ref(), *matches, at, policy, SweepPurpose::Fire) {
                 Change::Stay => {}
                 Change::Begin(found) => stands = Some(found),
                 Change::Fire(found) => {
@@ -149,12 +151,12 @@ mod tests {
     #[test]
     fn what_was_noted_fires_only_after_it_has_stopped() {
         let policy = policy("always", None);
-        let noted = match change(None, true, minute(0), policy, SweepPurpose::Note) {
+        let noted = match decide(None, true, minute(0), policy, SweepPurpose::Note) {
             Change::Begin(found) => found,
             other => panic!("{other:?}"),
         };
         for purpose in [SweepPurpose::Fire, SweepPurpose::Note] {
-            let stays = change(Some(&noted), true, minute(9), policy, purpose);
+            let stays = decide(Some(&noted), true, minute(9), policy, purpose);
             assert_eq!(stays, Change::Stay);
         }
         let told = Match {
@@ -162,9 +164,9 @@ mod tests {
             fired_at: Some(minute(0)),
             ..noted
         };
-        let silenced = change(Some(&told), true, minute(9), policy, SweepPurpose::Note);
+        let silenced = decide(Some(&told), true, minute(9), policy, SweepPurpose::Note);
         assert!(matches!(silenced, Change::Begin(found) if found.noted));
-        let ends = change(Some(&noted), false, minute(10), policy, SweepPurpose::Fire);
+        let ends = decide(Some(&noted), false, minute(10), policy, SweepPurpose::Fire);
         assert_eq!(ends, Change::End { told: false });
     }
 
@@ -176,7 +178,7 @@ mod tests {
             noted: false,
         };
         let policy = policy("2m", None);
-        let stays = change(Some(&before), true, minute(3), policy, SweepPurpose::Fire);
+        let stays = decide(Some(&before), true, minute(3), policy, SweepPurpose::Fire);
         assert_eq!(stays, Change::Stay);
     }
 }
