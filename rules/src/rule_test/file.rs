@@ -35,7 +35,7 @@ pub(super) struct Test {
     pub(super) task: Option<Map<String, Value>>,
     /// What starts the run; what the rule's first trigger waits for, unless said.
     #[serde(default)]
-    pub(super) event: GivenEvent,
+    pub(super) event: StartedBy,
     /// Further tasks of the workspace, from which queries are answered.
     #[serde(default)]
     pub(super) tasks: Vec<Map<String, Value>>,
@@ -69,7 +69,7 @@ pub(super) struct Member {
 /// What starts the run.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct GivenEvent {
+pub(super) struct StartedBy {
     #[serde(rename = "type")]
     pub(super) kind: Option<EventType>,
     /// Who caused it: the address of a member.

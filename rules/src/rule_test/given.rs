@@ -1,6 +1,6 @@
 //! What a test gives, as the inputs of an evaluation.
 
-use super::file::{GivenEvent, Member, Test};
+use super::file::{Member, StartedBy, Test};
 use crate::{Coming, GivenEvent, Inputs, RuleFacts, WorkspaceFacts};
 use serde_json::{Map, Value, json};
 use smarttasks_model::{
@@ -337,7 +337,7 @@ fn changed(key: &str) -> &str {
 }
 
 /// The type of the event, which must be one that starts the rule.
-fn started_by(event: &GivenEvent, rule: &RuleSpec) -> Result<EventType, String> {
+fn started_by(event: &StartedBy, rule: &RuleSpec) -> Result<EventType, String> {
     let Some(kind) = &event.kind else {
         return rule.triggers.iter().find_map(first_type).ok_or_else(|| {
             "`event.type` is missing: the rule is started by several types of events".to_owned()

@@ -192,7 +192,7 @@ fn what_is_no_file_of_tests_is_refused() {
         ),
         (
             "[[test]]\nname = \"a\"\n",
-            "test \"a\": missing field `expect`",
+            "test \"a\": neither `expect` nor `timeline`",
             None,
         ),
         (
