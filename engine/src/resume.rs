@@ -18,7 +18,7 @@ use smarttasks_model::{
 use smarttasks_rules::{Journal, Outcome, Segment, Wait};
 use smarttasks_store::runs::{self, RunError, Waiting};
 use smarttasks_store::waits::{self, EventWait};
-use smarttasks_store::{Db, Error, Queue, Result, Timer, tasks};
+use smarttasks_store::{Db, Error, Queue, Result, Timer, approvals, tasks};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -193,6 +193,11 @@ impl Engine {
                 "status": 0, "headers": {}, "body": "", "json": null,
                 "error": "there was no answer in time",
             })),
+            // It may have been answered in time, and the answer be under way.
+            (Because::Time | Because::Skipped, Some(Wait::Approval { .. })) => {
+                let answer = approvals::answered(&self.db, wake.wait).await?;
+                Some(answer.unwrap_or_default())
+            }
             (Because::Time | Because::Skipped, _) => Some(Value::Null),
         })
     }

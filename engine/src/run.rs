@@ -3,8 +3,8 @@
 use crate::rule_set::{LoadedRule, RuleSet};
 use serde_json::{Map, Value, json};
 use smarttasks_model::{
-    ChangeId, Content, Event, EventData, Notification, NotificationId, Overlap, RunId, RunStatus,
-    Task, TaskId, Timestamp, Wake, WebhookTarget,
+    ChangeId, Content, Event, EventData, Notification, NotificationId, Overlap, Recipient, RunId,
+    RunStatus, Task, TaskId, TimeZone, Timestamp, UserId, Wake, WebhookTarget,
 };
 use smarttasks_rules::{Action, Inputs, Journal, Need, Outcome, Segment, Wait, WorkspaceFacts};
 use smarttasks_store::runs::{ActionRecord, Run, RunError, Start};
@@ -177,6 +177,12 @@ fn trigger(event: &Event) -> Value {
     trigger
 }
 
+/// Who is asked a question, about what.
+pub(crate) struct Asked {
+    pub(crate) to: Option<(Recipient, TimeZone)>,
+    pub(crate) task_title: Option<String>,
+}
+
 /// A run to be written, with what it asks for.
 #[derive(Clone)]
 pub(crate) struct PlannedRun {
@@ -197,6 +203,8 @@ pub(crate) struct PlannedRun {
     pub(crate) segment: Option<Arc<str>>,
     /// What it waits for, and since when that counts.
     pub(crate) wait: Option<Arc<(Wait, Since)>>,
+    /// Whom it asks, when it waits for an answer.
+    pub(crate) asked: Option<Arc<Asked>>,
     /// What let it go on.
     pub(crate) wake: Option<Arc<Wake>>,
     /// As it stood before this segment, of one that goes on.
@@ -209,6 +217,12 @@ impl PlannedRun {
     /// How many actions the segments before have recorded.
     pub(crate) fn records_before(&self) -> usize {
         self.before.as_ref().map_or(0, |run| run.actions.len())
+    }
+
+    /// Whether it goes on after no more than a time.
+    pub(crate) fn slept(&self) -> bool {
+        let waiting = self.before.as_ref().and_then(|run| run.waiting.as_ref());
+        waiting.is_some_and(|wait| wait["wait"] == "until")
     }
 
     /// How many waits it had begun before this segment.
@@ -307,16 +321,35 @@ impl Started {
         };
         let mut except: Vec<ChangeId> = seen.into_iter().collect();
         except.push(change(&self.event, self.id, self.waits()));
-        let seen = segment.task.as_ref().map(|task| task.version);
-        let before = self.past().and_then(|past| {
-            let tasks = past.journal.segments.iter().rev();
-            tasks.filter_map(|segment| segment.task.as_ref()).next()
-        });
         Since {
             at,
-            version: seen.or(before.map(|task| task.version)),
+            version: self.seen(segment).map(|task| task.version),
             except,
             until,
+        }
+    }
+
+    /// The task as it was at the beginning of a segment.
+    fn seen<'a>(&'a self, segment: &'a Segment) -> Option<&'a Task> {
+        let before = self.past().map(|past| &*past.journal.segments);
+        let before = before.unwrap_or_default().iter().rev();
+        let mut seen = std::iter::once(segment).chain(before);
+        seen.find_map(|segment| segment.task.as_deref())
+    }
+
+    /// Whom a question goes to, and in which zone they live; nobody who has left the workspace.
+    fn asked(&self, user: UserId, segment: &Segment) -> Asked {
+        let member = self.rule_set.members.get(&user);
+        Asked {
+            to: member.map(|user| {
+                let to = Recipient {
+                    email: user.email.clone(),
+                    name: Some(user.name.clone()),
+                    user_id: Some(user.id),
+                };
+                (to, user.timezone)
+            }),
+            task_title: self.seen(segment).map(|task| task.title.clone()),
         }
     }
 
@@ -338,6 +371,7 @@ impl Started {
             start: Arc::new(self.start()),
             segment: None,
             wait: None,
+            asked: None,
             wake,
             before: self.past().map(|past| Arc::new(past.run.clone())),
             overlap: self.rule.overlap(),
@@ -377,6 +411,9 @@ impl PlannedRun {
         self.run.resumes_at = Some(until);
         self.run.waiting = serde_json::to_value(told(&wait)).ok();
         self.run.waits += 1;
+        if let Wait::Approval { user, .. } = &wait {
+            self.asked = Some(Arc::new(run.asked(*user, segment)));
+        }
         let mut since = run.since(until, segment);
         for (number, step) in self.steps.iter().enumerate() {
             if matches!(step, Step::Do(Action::Emit { .. })) {

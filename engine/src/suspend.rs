@@ -2,10 +2,11 @@
 
 use crate::run::PlannedRun;
 use smarttasks_model::{
-    Because, Content, Message, Notification, NotificationId, Overlap, RuleId, RunId, RunStatus,
-    TaskId, WaitId, Wake,
+    ApprovalId, Because, Content, Message, Notification, NotificationId, Overlap, RuleId, RunId,
+    RunStatus, TaskId, UserId, WaitId, Wake,
 };
 use smarttasks_rules::Wait;
+use smarttasks_store::approvals::{self, NewApproval};
 use smarttasks_store::runs::{self, Kept, Run};
 use smarttasks_store::waits::{self, EventWait, Since};
 use smarttasks_store::{Result, Timer, Tx};
@@ -26,8 +27,12 @@ impl Open {
         let resumed = runs.iter().filter(|planned| planned.wake.is_some());
         let resumed = resumed.map(|planned| (planned.run.id, planned.waits_before()));
         let held = runs::hold(tx, resumed).await?;
-        // Of what they have waited for, nothing is left to come.
-        waits::end(tx, held.iter().copied()).await?;
+        // Of what they have waited for, nothing is left to come; of a sleep nothing ever is.
+        let more = runs
+            .iter()
+            .filter(|planned| held.contains(&planned.run.id) && !planned.slept())
+            .map(|planned| planned.run.id);
+        waits::end(tx, more).await?;
         let alone: Vec<Pair> = runs
             .iter()
             .filter(|of| begins_alone(of))
@@ -137,24 +142,64 @@ fn begin(tx: &mut Tx, planned: &PlannedRun, wait: &Wait, since: &Since) -> Resul
         Wait::Http { request, until } => {
             let number = id.number.to_be_bytes();
             let key: [&[u8]; 3] = [run.id.as_bytes(), b"http", &number];
-            tx.publish(Message::Notification(Box::new(Notification {
-                id: NotificationId::derived(planned.event.time, &key),
-                workspace_id: run.workspace_id,
-                run_id: Some(run.id),
-                rule_id: Some(run.rule_id),
-                task_id: run.task_id,
-                created_at: planned.now,
-                depth: planned.event.depth.saturating_add(1),
-                traceparent: run.traceparent,
-                content: Content::Http {
-                    request: Box::new(request.clone()),
-                    wait: id,
-                    until: *until,
-                },
-            })))?;
+            let content = Content::Http {
+                request: Box::new(request.clone()),
+                wait: id,
+                until: *until,
+            };
+            tx.publish(notification(planned, &key, content))?;
         }
-        Wait::Approval { .. } => {}
+        Wait::Approval { user, question, .. } => ask(tx, planned, id, *user, question)?,
     }
     tx.schedule(Timer::of_run(time, wait.until()));
     Ok(())
+}
+
+/// Puts a question to a person.
+fn ask(
+    tx: &mut Tx,
+    planned: &PlannedRun,
+    wait: WaitId,
+    user: UserId,
+    question: &str,
+) -> Result<()> {
+    let run = &planned.run;
+    let asked = planned.asked.as_deref();
+    let number = wait.number.to_be_bytes();
+    let key: [&[u8]; 3] = [run.id.as_bytes(), b"approval", &number];
+    let approval = approvals::ask(
+        tx,
+        NewApproval {
+            id: ApprovalId::derived(planned.now, &key),
+            workspace_id: run.workspace_id,
+            wait,
+            rule_id: run.rule_id,
+            rule_name: planned.start.rule_name.clone(),
+            task_id: run.task_id,
+            task_title: asked.and_then(|asked| asked.task_title.clone()),
+            user_id: user,
+            question: question.to_owned(),
+            expires_at: run.resumes_at.unwrap_or(planned.now),
+        },
+    );
+    let Some((to, zone)) = asked.and_then(|asked| asked.to.clone()) else {
+        return Ok(());
+    };
+    let content = approvals::mail(&approval, to, &zone);
+    tx.publish(notification(planned, &key, content))
+}
+
+fn notification(planned: &PlannedRun, key: &[&[u8]], content: Content) -> Message {
+    let run = &planned.run;
+    Message::Notification(Box::new(Notification {
+        id: NotificationId::derived(planned.event.time, key),
+        workspace_id: run.workspace_id,
+        run_id: Some(run.id),
+        rule_id: Some(run.rule_id),
+        task_id: run.task_id,
+        created_at: planned.now,
+        depth: planned.event.depth.saturating_add(1),
+        traceparent: run.traceparent,
+        content,
+    }))
 }

@@ -7,7 +7,7 @@
 
 use crate::db::chunks;
 use crate::entity::{events, run_waits};
-use crate::{Db, Error, Result, Tx};
+use crate::{Db, Error, Result, Tx, approvals};
 use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
@@ -118,6 +118,7 @@ pub async fn end(tx: &mut Tx, runs: impl IntoIterator<Item = RunId>) -> Result<(
     for run in &runs {
         tx.unschedule_run(*run);
     }
+    approvals::close(tx, runs.iter().copied()).await?;
     for runs in chunks(runs) {
         run_waits::Entity::delete_many()
             .filter(run_waits::Column::RunId.is_in(runs.into_iter().map(|id| id.0)))

@@ -150,6 +150,7 @@ async fn what_was_taken_up_by_a_commit_whose_answer_was_lost_is_sent() {
             subject: "Once".to_owned(),
             text: "Only".to_owned(),
             html: None,
+            question: None,
         },
         traceparent: None,
         depth: 0,

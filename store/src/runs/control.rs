@@ -130,6 +130,7 @@ pub async fn skip_wait(tx: &mut Tx, workspace: WorkspaceId, id: RunId) -> Result
         }
         _ => return Err(Conflict::RunEnded.into()),
     };
+    tx.unschedule_run(id);
     tx.publish(Message::Wake(Box::new(wake)))?;
     Ok(run)
 }
