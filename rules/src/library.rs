@@ -45,6 +45,8 @@ pub fn library() -> &'static [LibraryRule] {
         rule!("task-overdue", starter: true),
         rule!("due-soon", starter: false),
         rule!("chase-overdue", starter: false),
+        rule!("escalate-overdue", starter: false),
+        rule!("sla-timer", starter: false),
         rule!("stale-in-status", starter: false),
         rule!("unassigned-urgent", starter: false),
         rule!("blocked-too-long", starter: false),

@@ -4,9 +4,10 @@ use crate::db::chunks;
 use crate::entity::events::{Column, Entity, Model};
 use crate::page::{self, Listed, Page};
 use crate::{Db, Error, Result, Tx};
-use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 use smarttasks_model::{Event, EventId, EventType, TaskId, Timestamp, WorkspaceId};
 use std::collections::HashSet;
+use std::time::Duration;
 
 /// Which events of a workspace.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +86,45 @@ pub async fn list(
         event,
     )
     .await
+}
+
+/// How much later than its id says an event may have happened: a deadline that is told of late.
+const LATE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The events of a time, in the order of their ids, after `after`, with the bytes of each.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn between(
+    db: &Db,
+    workspace: WorkspaceId,
+    (since, until): (Timestamp, Timestamp),
+    after: Option<EventId>,
+    limit: u64,
+) -> Result<Vec<(Event, usize)>> {
+    let first = first_id(since - LATE);
+    let after = after.map_or(first, |after| after.0.max(first));
+    Entity::find()
+        .filter(Column::WorkspaceId.eq(workspace.0))
+        .filter(Column::Id.gt(after))
+        .filter(Column::At.gte(since.unix_millis()))
+        .filter(Column::At.lt(until.unix_millis()))
+        .order_by_asc(Column::Id)
+        .limit(limit)
+        .all(db.reader())
+        .await?
+        .into_iter()
+        .map(|row| {
+            let bytes = row.body.len();
+            Ok((event(row)?, bytes))
+        })
+        .collect()
+}
+
+/// The least id of an instant.
+fn first_id(at: Timestamp) -> uuid::Uuid {
+    let millis = u64::try_from(at.unix_millis()).unwrap_or(0);
+    uuid::Uuid::from_u128(u128::from(millis) << 80)
 }
 
 pub(crate) fn event(row: Model) -> Result<Event> {

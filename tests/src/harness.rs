@@ -136,6 +136,18 @@ impl TestApp {
         &self.db
     }
 
+    /// Where a connection of one's own to its database goes.
+    pub fn database_url(&self) -> String {
+        let named = self.settings.iter().find(|(key, _)| key == "database_url");
+        match named {
+            Some((_, url)) => url.clone(),
+            None => format!(
+                "sqlite:{}?mode=ro",
+                self.directory.0.join("smarttasks.db").display()
+            ),
+        }
+    }
+
     /// Where its data is.
     pub fn directory(&self) -> &Path {
         &self.directory.0

@@ -90,6 +90,12 @@ impl Route {
             "POST rules/validate" => json!({ "script": script }),
             "POST rules/{id}/rollback" => json!({ "version": 1 }),
             "POST rules/{id}/run" => json!({ "event": { "type": "ci.failed" } }),
+            "POST rules/{id}/simulate" => json!({ "task": { "title": "Invented" } }),
+            "POST rules/simulate" => json!({
+                "script": script, "triggers": [{ "event": "task.created" }],
+                "task": { "title": "Invented" }
+            }),
+            "POST rules/{id}/backtest" => json!({ "since": "2026-03-01T00:00:00Z" }),
             "POST schedules/preview" => json!({ "cron": "0 9 * * *" }),
             "POST events" => json!({ "type": "ci.passed", "data": { "build": 7 } }),
             "POST endpoints" => json!({ "name": "changed", "url": URL }),

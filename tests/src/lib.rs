@@ -62,6 +62,8 @@ mod sweeps;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod trying;
+#[cfg(test)]
 mod turns;
 #[cfg(test)]
 mod workflows;

@@ -1,10 +1,12 @@
 //! Rules: written, changed, and brought back.
 
+mod backtest;
 mod check;
 mod explain;
 mod fields;
 mod language;
 mod run;
+mod simulate;
 mod templates;
 mod trial;
 mod validate;
@@ -47,6 +49,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(templates::routes())
         .merge(explain::routes())
         .merge(why::routes())
+        .merge(simulate::routes())
+        .merge(backtest::routes())
 }
 
 /// Makes a rule. What the body leaves out is taken from the `//!` header of its script.

@@ -1,7 +1,8 @@
 //! How what a script asked for differs from what was expected of it.
 
 use super::given::Given;
-use crate::Action;
+use crate::waiting;
+use crate::{Action, Moment};
 use serde_json::{Map, Value};
 
 /// The differences, line by line.
@@ -33,6 +34,59 @@ pub(super) fn differences(
         }
     }
     lines
+}
+
+/// How what happens when differs. Waits count where the test names one.
+pub(super) fn of_timeline(
+    expected: &[Map<String, Value>],
+    found: &[Moment],
+    given: &Given,
+) -> Vec<String> {
+    let waits = |name: &str| waiting::CALLS.contains(&name);
+    let names_waits = expected.iter().any(|moment| {
+        let action = moment.get("action").and_then(Value::as_str);
+        action.is_some_and(waits)
+    });
+    let found = found.iter().filter(|of| names_waits || !waits(of.action));
+    let found: Vec<Map<String, Value>> = found.map(|moment| when(moment, given)).collect();
+    let mut lines = Vec::new();
+    for number in 0..expected.len().max(found.len()) {
+        let at = number + 1;
+        match (expected.get(number), found.get(number)) {
+            (Some(expected), Some(found)) => {
+                let differences = of_map("", expected, found);
+                if !differences.is_empty() {
+                    lines.push(format!("moment {at}, {}:", one_line(found)));
+                    lines.extend(differences.iter().map(|line| format!("  {line}")));
+                }
+            }
+            (Some(expected), None) => {
+                lines.push(format!(
+                    "moment {at}: expected {}, got none",
+                    one_line(expected)
+                ));
+            }
+            (None, Some(found)) => {
+                lines.push(format!("moment {at}: not expected: {}", one_line(found)));
+            }
+            (None, None) => {}
+        }
+    }
+    lines
+}
+
+/// A moment as a test speaks of it.
+fn when(moment: &Moment, given: &Given) -> Map<String, Value> {
+    let mut told = match (&moment.done, &moment.detail) {
+        (Some(action), _) => shown(action, given),
+        (None, Value::Object(detail)) => detail.clone(),
+        (None, _) => Map::new(),
+    };
+    told.insert("action".to_owned(), moment.action.into());
+    told.insert("after".to_owned(), moment.after.to_string().into());
+    told.insert("at".to_owned(), moment.at.to_string().into());
+    told.insert("summary".to_owned(), moment.summary.as_str().into());
+    told
 }
 
 /// How what a rule keeps differs; here every key counts.
@@ -112,6 +166,10 @@ fn shown(action: &Action, given: &Given) -> Map<String, Value> {
 }
 
 fn one_line(action: &Map<String, Value>) -> String {
+    if let (Some(after), Some(summary)) = (action.get("after"), action.get("summary")) {
+        let plain = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        return format!("{} after {}", plain(summary), plain(after));
+    }
     let name = action.get("action").and_then(Value::as_str);
     let rest: Map<String, Value> = action
         .iter()

@@ -1,6 +1,7 @@
 //! The file as it is written.
 
 use super::RuleTestError;
+use crate::GivenAnswers;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use smarttasks_model::{Email, EventType, TimeZone, Timestamp};
@@ -22,7 +23,8 @@ struct File {
 pub(super) struct Test {
     /// A sentence.
     pub(super) name: String,
-    /// The instant of the evaluation.
+    /// When the run starts.
+    #[serde(alias = "at")]
     pub(super) now: Option<Timestamp>,
     /// The zone of the workspace; UTC unless said.
     pub(super) timezone: Option<TimeZone>,
@@ -33,15 +35,25 @@ pub(super) struct Test {
     pub(super) task: Option<Map<String, Value>>,
     /// What starts the run; what the rule's first trigger waits for, unless said.
     #[serde(default)]
-    pub(super) event: GivenEvent,
+    pub(super) event: StartedBy,
     /// Further tasks of the workspace, from which queries are answered.
     #[serde(default)]
     pub(super) tasks: Vec<Map<String, Value>>,
     /// What the rule has kept.
     #[serde(default)]
     pub(super) state: Map<String, Value>,
-    /// The actions, in order; none when the rule must not match.
-    pub(super) expect: Vec<Map<String, Value>>,
+    /// The events that come while it waits, about its task.
+    #[serde(default)]
+    pub(super) events: Vec<Map<String, Value>>,
+    /// What is answered to it.
+    #[serde(default)]
+    pub(super) answers: GivenAnswers,
+    /// The actions, in order, whenever they are done; none when the rule must not match.
+    pub(super) expect: Option<Vec<Map<String, Value>>>,
+    /// What happens when. The waits are compared where at least one is named.
+    pub(super) timeline: Option<Vec<Map<String, Value>>>,
+    /// How the run ends, where it is not `succeeded`.
+    pub(super) status: Option<String>,
     /// What the rule keeps from then on, where that matters.
     pub(super) expect_state: Option<Map<String, Value>>,
 }
@@ -57,7 +69,7 @@ pub(super) struct Member {
 /// What starts the run.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct GivenEvent {
+pub(super) struct StartedBy {
     #[serde(rename = "type")]
     pub(super) kind: Option<EventType>,
     /// Who caused it: the address of a member.
@@ -94,6 +106,11 @@ pub(super) fn read(text: &str) -> Result<Vec<Test>, RuleTestError> {
         };
         let test: Test =
             serde_json::from_value(test).map_err(|error| wrong(format!("test {name}: {error}")))?;
+        if test.expect.is_none() && test.timeline.is_none() {
+            let message =
+                format!("test {name}: neither `expect` nor `timeline` says what is expected");
+            return Err(wrong(message));
+        }
         tests.push(Test {
             now: test.now.or(file.now),
             timezone: test.timezone.or(file.timezone),

@@ -1,20 +1,22 @@
 //! What a test gives, as the inputs of an evaluation.
 
-use super::file::{GivenEvent, Member, Test};
-use crate::{Inputs, RuleFacts, WorkspaceFacts};
+use super::file::{Member, StartedBy, Test};
+use crate::{Coming, GivenEvent, Inputs, RuleFacts, WorkspaceFacts};
 use serde_json::{Map, Value, json};
 use smarttasks_model::{
     Actor, ChangeId, Event, EventData, EventId, EventType, ForEach, NewTask, NotifyBy, RuleId,
     RuleSpec, RunId, Snapshot, Span, Task, TaskFilter, TaskId, TimeZone, Timestamp, Trigger, User,
     UserId, WorkspaceId,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What a test gives.
 pub(super) struct Given {
     pub(super) inputs: Inputs,
+    /// What comes while the run waits.
+    pub(super) events: VecDeque<Coming>,
     /// The tasks of the workspace, oldest first.
     tasks: Vec<Arc<Task>>,
     /// The names of tasks by their ids.
@@ -50,7 +52,15 @@ impl Given {
         }
         tasks.sort_by_key(|task| (task.created_at, task.id));
         let event = workspace.event(test, rule, task.as_deref())?;
+        let events = test.events.iter().enumerate();
+        let events: Result<Vec<GivenEvent>, String> = events
+            .map(|(number, event)| {
+                let wrong = |error| format!("events {}: {error}", number + 1);
+                workspace.coming(event).map_err(wrong)
+            })
+            .collect();
         Ok(Self {
+            events: Coming::all(now, events?),
             inputs: workspace.inputs(test, rule, event, task),
             tasks,
             names,
@@ -61,10 +71,11 @@ impl Given {
     pub(super) fn tasks_passing<'a>(
         &'a self,
         filter: &'a TaskFilter,
+        now: Timestamp,
     ) -> impl Iterator<Item = &'a Arc<Task>> {
         self.tasks
             .iter()
-            .filter(|task| filter.matches(task, self.inputs.now))
+            .filter(move |task| filter.matches(task, now))
     }
 
     /// What the test calls a task, where it is one of those given.
@@ -208,6 +219,22 @@ impl Workspace {
         })
     }
 
+    /// An event that comes later; what it changes about the task is told as the task itself is.
+    fn coming(&self, event: &Map<String, Value>) -> Result<GivenEvent, String> {
+        let mut event = event.clone();
+        if let Some(Value::Object(changes)) = event.get_mut("task") {
+            if let Some(assignee) = changes.remove("assignee") {
+                let id = self.member("task.assignee", &assignee)?;
+                changes.insert("assignee_id".to_owned(), json!(id));
+            }
+            if let Some(due) = changes.get("due_at") {
+                let due = self.time("task.due_at", due)?;
+                changes.insert("due_at".to_owned(), json!(due));
+            }
+        }
+        serde_json::from_value(Value::Object(event)).map_err(|error| error.to_string())
+    }
+
     fn event(&self, test: &Test, rule: &RuleSpec, task: Option<&Task>) -> Result<Event, String> {
         let kind = started_by(&test.event, rule)?;
         let actor_id = match &test.event.actor {
@@ -310,7 +337,7 @@ fn changed(key: &str) -> &str {
 }
 
 /// The type of the event, which must be one that starts the rule.
-fn started_by(event: &GivenEvent, rule: &RuleSpec) -> Result<EventType, String> {
+fn started_by(event: &StartedBy, rule: &RuleSpec) -> Result<EventType, String> {
     let Some(kind) = &event.kind else {
         return rule.triggers.iter().find_map(first_type).ok_or_else(|| {
             "`event.type` is missing: the rule is started by several types of events".to_owned()

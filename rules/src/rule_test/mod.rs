@@ -16,16 +16,34 @@
 //! task = { priority = "urgent", assignee = "bob@example.com" }
 //! expect = []
 //! ```
+//!
+//! A run that waits is followed in virtual time: `events` come, `answers` are given, and `timeline`
+//! says what is done when.
+//!
+//! ```toml
+//! [[test]]
+//! name = "what is still open a day later goes to ops"
+//! task = { priority = "high", assignee = "bob@example.com" }
+//! timeline = [
+//!     { after = "0", action = "email", to = ["bob@example.com"] },
+//!     { after = "1d", action = "webhook", endpoint = "ops" },
+//! ]
+//! ```
 
 mod expect;
 mod file;
 mod given;
 
-use crate::{Answer, Diagnostic, Inputs, Language, Need, Outcome, Program, Query};
+use crate::{
+    Action, Answer, Circumstances, Diagnostic, Language, Program, Query, Simulation, Step, Timeline,
+};
 use file::Test;
 use given::Given;
-use smarttasks_model::RuleSpec;
+use smarttasks_model::{RuleSpec, Span, Timestamp};
 use std::sync::Arc;
+
+/// How far a run is followed in virtual time.
+const LONGEST: Span = Span::from_millis(366 * 86_400_000);
 
 /// Not a file of tests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +91,7 @@ impl RuleTests {
         language: &Arc<Language>,
         rule: &RuleSpec,
     ) -> Result<Vec<TestResult>, Vec<Diagnostic>> {
-        let program = language.compile(&rule.script)?;
+        let program = Arc::new(language.compile(&rule.script)?);
         let results = self.tests.iter().map(|test| TestResult {
             name: test.name.clone(),
             differences: differences(&program, rule, test),
@@ -82,40 +100,70 @@ impl RuleTests {
     }
 }
 
-fn differences(program: &Program, rule: &RuleSpec, test: &Test) -> Vec<String> {
+fn differences(program: &Arc<Program>, rule: &RuleSpec, test: &Test) -> Vec<String> {
     let given = match Given::of(test, rule) {
         Ok(given) => given,
         Err(wrong) => return vec![wrong],
     };
-    let outcome = evaluate(program, &given);
-    if let Some(error) = &outcome.error {
+    let told = simulated(program, &given, test);
+    if let Some(error) = &told.error {
         let place = error
             .line
             .map_or_else(String::new, |line| format!("line {line}: "));
         return vec![format!("the script failed: {place}{}", error.message)];
     }
-    let mut found = expect::differences(&test.expect, &outcome.actions, &given);
+    let mut found = Vec::new();
+    let expected = test.status.as_deref().unwrap_or("succeeded");
+    if told.status != expected {
+        let note = told.note.as_deref().unwrap_or("the run has ended");
+        found.push(format!(
+            "the run is {}, expected {expected}: {note}",
+            told.status
+        ));
+    }
+    if let Some(expected) = &test.expect {
+        let done = told
+            .timeline
+            .iter()
+            .filter_map(|moment| moment.done.clone());
+        let done: Vec<Action> = done.collect();
+        found.extend(expect::differences(expected, &done, &given));
+    }
+    if let Some(expected) = &test.timeline {
+        found.extend(expect::of_timeline(expected, &told.timeline, &given));
+    }
     if let Some(expected) = &test.expect_state {
-        let kept = outcome.state.as_ref().unwrap_or(&test.state);
+        let kept = told.state.as_ref().unwrap_or(&test.state);
         found.extend(expect::of_state(expected, kept));
     }
     found
 }
 
-/// Evaluates, and answers what the script asks from the tasks that are given.
-fn evaluate(program: &Program, given: &Given) -> Outcome {
-    let mut inputs: Inputs = given.inputs.clone();
+/// Runs in virtual time, and answers what the script asks from the tasks that are given.
+fn simulated(program: &Arc<Program>, given: &Given, test: &Test) -> Timeline {
+    let inputs = given.inputs.clone();
+    let mut simulation = Simulation::new(
+        Arc::clone(program),
+        Circumstances {
+            stored: inputs.task.clone(),
+            until: inputs.now + LONGEST,
+            inputs,
+            events: given.events.clone(),
+            answers: test.answers.clone(),
+            deadlines: true,
+            endpoints: None,
+        },
+    );
     loop {
-        let outcome = program.evaluate(inputs.clone());
-        let Some(Need::Query(query)) = &outcome.need else {
-            return outcome;
-        };
-        Arc::make_mut(&mut inputs.answers).push(answer(query, given));
+        match simulation.step() {
+            Step::Done(told) => return *told,
+            Step::Ask(query, now) => simulation.answer(answer(&query, given, now)),
+        }
     }
 }
 
-fn answer(query: &Query, given: &Given) -> Answer {
-    let passing = |filter| given.tasks_passing(filter);
+fn answer(query: &Query, given: &Given, now: Timestamp) -> Answer {
+    let passing = |filter| given.tasks_passing(filter, now);
     match query {
         Query::Tasks { filter, limit } => {
             let limit = usize::try_from(*limit).unwrap_or(usize::MAX);

@@ -192,7 +192,7 @@ fn what_is_no_file_of_tests_is_refused() {
         ),
         (
             "[[test]]\nname = \"a\"\n",
-            "test \"a\": missing field `expect`",
+            "test \"a\": neither `expect` nor `timeline`",
             None,
         ),
         (
@@ -205,4 +205,69 @@ fn what_is_no_file_of_tests_is_refused() {
         assert!(error.message.contains(says), "{text}: {error}");
         assert_eq!(error.line, line, "{text}");
     }
+}
+
+const ESCALATE: &str = r#"//! name = "Escalate"
+//! triggers = [{ event = "task.overdue" }]
+email(task.owner, "Overdue", "Please look.");
+let done = wait_for("task.completed", days(1));
+if done == () && task.is_open {
+    let page = http(#{ url: "https://duty.example.com/now" });
+    if approve(task.creator, "Page?", hours(1)) == true { webhook("ops", #{ duty: page.json.name }); }
+}
+"#;
+
+#[test]
+fn a_run_that_waits_is_followed_in_virtual_time() {
+    let found = differences(
+        ESCALATE,
+        r#"
+        task = { title = "Pay" }
+        answers = { http = [{ json = { name = "Bob" }, after = "1m" }], approve = [{ approved = true, after = "30m" }] }
+        timeline = [
+            { after = "0", action = "email" },
+            { after = "1471m", action = "webhook", payload = { duty = "Bob" } },
+        ]"#,
+    );
+    assert_eq!(found, [""; 0]);
+    let found = differences(
+        ESCALATE,
+        r#"
+        task = { title = "Pay" }
+        events = [{ after = "2h", type = "task.completed", task = { status = "done", assignee = "bob@example.com" } }]
+        timeline = [
+            { after = "0", action = "email" },
+            { after = "0", action = "wait_for", ended_by = "event" },
+        ]
+        expect = [{ action = "email" }]"#,
+    );
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
+fn what_happens_otherwise_or_at_another_time_is_said() {
+    let found = differences(
+        ESCALATE,
+        r#"
+        task = { title = "Pay" }
+        events = [{ after = "2h", type = "task.completed", task = { status = "done" } }]
+        timeline = [
+            { after = "1h", action = "email" },
+            { after = "1d", action = "webhook" },
+        ]"#,
+    );
+    let expected = [
+        "moment 1, e-mail to ann@example.com: Overdue after 0:",
+        "  `after` is \"0\", expected \"1h\"",
+        "moment 2: expected webhook {\"after\":\"1d\"}, got none",
+    ];
+    assert_eq!(found, expected);
+    let found = differences(ESCALATE, "task = { title = \"Pay\" }\ntimeline = []");
+    assert!(
+        found[0].starts_with("the run is suspended, expected succeeded: it waits for an answer"),
+        "{found:?}"
+    );
+    let test = "now = \"2026-12-04T08:00:00Z\"\n[[test]]\nname = \"it\"\n";
+    let error = RuleTests::parse(test).unwrap_err();
+    assert!(error.message.contains("neither `expect` nor `timeline`"));
 }

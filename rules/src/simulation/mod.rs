@@ -107,6 +107,7 @@ impl Simulation {
             tasks: Tasks::with(inputs.task.clone(), stored),
             start: inputs.now,
             program,
+            told: Timeline::begun(inputs.now),
             inputs,
             until,
             events,
@@ -115,15 +116,6 @@ impl Simulation {
             endpoints,
             spent: Duration::ZERO,
             asked: None,
-            told: Timeline {
-                status: "succeeded",
-                matched: false,
-                timeline: Vec::new(),
-                log: Vec::new(),
-                error: None,
-                note: None,
-                state: None,
-            },
         }
     }
 
@@ -134,7 +126,7 @@ impl Simulation {
             let outcome = self.program.evaluate(self.inputs.clone());
             self.spent += outcome.duration.saturating_sub(self.inputs.spent);
             if let Some(Need::Query(query)) = &outcome.need {
-                self.inputs.spent = outcome.duration;
+                self.inputs.spent = outcome.duration.saturating_sub(outcome.replaying);
                 self.asked = Some(query.clone());
                 return Step::Ask(query.clone(), self.inputs.now);
             }
@@ -482,6 +474,7 @@ impl Simulation {
         let task = self.task_id().and_then(|id| self.tasks.get(id)).cloned();
         let inputs = &mut self.inputs;
         inputs.now = end.at;
+        self.told.ended_at = end.at;
         inputs.task = task;
         inputs.answers = Arc::default();
         inputs.spent = Duration::ZERO;

@@ -22,8 +22,26 @@ pub struct Timeline {
     pub error: Option<ScriptError>,
     /// Why it goes no further, of one that would still wait.
     pub note: Option<String>,
+    /// When it would end, or begin the wait in which it stays.
+    pub ended_at: Timestamp,
     /// What the rule would keep from then on, where it would change it.
     pub state: Option<Map<String, Value>>,
+}
+
+impl Timeline {
+    /// In which nothing has happened yet.
+    pub(super) fn begun(at: Timestamp) -> Self {
+        Self {
+            status: "succeeded",
+            matched: false,
+            timeline: Vec::new(),
+            log: Vec::new(),
+            error: None,
+            note: None,
+            ended_at: at,
+            state: None,
+        }
+    }
 }
 
 /// Something that would happen.

@@ -14,8 +14,11 @@ struct Block {
 }
 
 fn blocks() -> Vec<Block> {
-    GUIDE
-        .split("\n```")
+    blocks_of(GUIDE)
+}
+
+fn blocks_of(text: &'static str) -> Vec<Block> {
+    text.split("\n```")
         .skip(1)
         .step_by(2)
         .map(|block| {
@@ -106,4 +109,36 @@ fn the_tests_of_the_guide_are_those_of_the_rule_before_them() {
         }
     }
     assert!(shown > 0);
+}
+
+/// The guide to rules that wait: rules, each followed by its tests.
+const WORKFLOWS: &str = include_str!("../../../docs/workflows.md");
+
+#[test]
+fn the_workflows_of_the_guide_do_what_their_tests_say() {
+    let blocks = blocks_of(WORKFLOWS);
+    let world = World::new();
+    let mut rules = 0;
+    for pair in blocks.windows(2) {
+        if pair[0].kind != "rhai" {
+            continue;
+        }
+        rules += 1;
+        assert_eq!(pair[1].kind, "toml", "{}", pair[0].text);
+        let rule = parse_rule_file(pair[0].text).unwrap();
+        assert_eq!(check_rule(&rule, world.language.limits()), []);
+        let found = written(&analysed(&world, pair[0].text));
+        assert_eq!(found, "nothing\n", "{}", rule.name);
+        let analysis = world.language.analyse(&rule.script, &rule.triggers);
+        assert!(analysis.suspends, "{}", rule.name);
+        let tests = RuleTests::parse(pair[1].text).unwrap();
+        for result in tests.run(&world.language, &rule).unwrap() {
+            assert_eq!(
+                result.differences, [""; 0],
+                "{}: {}",
+                rule.name, result.name
+            );
+        }
+    }
+    assert_eq!(rules, 5);
 }
