@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use ipnet::IpNet;
 use smarttasks_model::{Clock, Timestamp, UserId};
 use smarttasks_rules::Pool;
+use smarttasks_store::approvals::Links;
 use smarttasks_store::idempotency::{self, Known};
 use smarttasks_store::{Db, Tx, keys};
 use std::fmt;
@@ -62,6 +63,7 @@ pub struct Inner {
     pub settings: Settings,
     pub(crate) keys: Keys,
     pub(crate) refresh_key: RefreshKey,
+    pub(crate) links: Links,
     pub(crate) passwords: Passwords,
     pub(crate) logins: Logins,
     pub(crate) limits: RateLimits,
@@ -105,6 +107,7 @@ impl App {
         Ok(Self(Arc::new(Inner {
             keys,
             refresh_key: RefreshKey::derive(&db.vault().derive_key("refresh tokens")),
+            links: Links::new(db.vault(), &settings.public_url),
             passwords: Passwords::new(),
             logins: Logins::new(redis.clone()),
             limits: RateLimits::new(settings.quotas, db.clock(), redis.clone()),

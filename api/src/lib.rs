@@ -13,6 +13,7 @@ pub mod caller;
 pub mod docs;
 pub mod etag;
 pub mod extract;
+mod html;
 pub mod limit;
 mod memory;
 pub mod once;

@@ -2,6 +2,8 @@
 
 use crate::etag::IfMatch;
 use crate::problem::{ApiError, Code};
+use smarttasks_model::TimeZone;
+use smarttasks_store::approvals::Approval;
 use smarttasks_store::{Conflict, Error};
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ impl From<Error> for ApiError {
         match error {
             Error::NotFound(what) => Self::not_found(what),
             Error::Changed { current } => IfMatch::failed(current),
+            Error::Closed(approval) => Self::closed(&approval),
             Error::Invalid(wrong) => Self::invalid(wrong),
             Error::Conflict(Conflict::EmailTaken) => Self::new(
                 Code::EmailTaken,
@@ -61,6 +64,15 @@ impl From<Error> for ApiError {
                 Self::internal(error)
             }
         }
+    }
+}
+
+impl ApiError {
+    /// 409 that says what has come of a question.
+    fn closed(approval: &Approval) -> Self {
+        let outcome = approval.outcome(&TimeZone::default()).unwrap_or_default();
+        let detail = format!("The question is not open any more. {outcome}");
+        Self::new(Code::Conflict, detail)
     }
 }
 

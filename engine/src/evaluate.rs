@@ -449,7 +449,7 @@ impl Taken {
             if job.program.uses_state() {
                 waiting.insert(job.rule_id());
             }
-            job.inputs.spent = outcome.duration;
+            job.inputs.spent = outcome.duration.saturating_sub(outcome.replaying);
             self.asking.push((number, job, query));
             return;
         }

@@ -20,7 +20,6 @@ mod outcome;
 mod pool;
 mod program;
 mod query;
-mod record;
 mod rule_file;
 mod rule_test;
 mod simulation;

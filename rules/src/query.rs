@@ -10,8 +10,7 @@ use smarttasks_model::{Task, TaskFilter};
 use std::sync::Arc;
 
 /// What a script asks about its workspace.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Query {
     /// Tasks, oldest first, at most so many.
     Tasks {

@@ -1,5 +1,6 @@
 //! What can go wrong in the store.
 
+use crate::approvals::Approval;
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 use smarttasks_model::Invalid;
 use std::time::Duration;
@@ -25,6 +26,9 @@ pub enum Error {
     /// What was asked for contradicts what is there.
     #[error(transparent)]
     Conflict(#[from] Conflict),
+    /// A question that is not open any more; it says what has come of it.
+    #[error("the question is not open any more")]
+    Closed(Box<Approval>),
     /// Values that cannot be taken because of other rows, such as an assignee who is no member.
     #[error("invalid values")]
     Invalid(Vec<Invalid>),

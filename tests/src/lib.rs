@@ -18,6 +18,8 @@ pub mod servers;
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod deployment;
@@ -43,6 +45,8 @@ mod operations;
 mod quarantine;
 #[cfg(test)]
 mod readme;
+#[cfg(test)]
+mod requests;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! means. They work without the Internet, and a policy holds the browser to that.
 
 use super::OPENAPI_PATH;
+use crate::html::escaped;
 use crate::problem::{ApiError, Code};
 use axum::Router;
 use axum::extract::Path;
@@ -78,12 +79,6 @@ fn problems() -> Response {
     }
     page.push_str("</dl></body></html>");
     guarded(Html(page).into_response())
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 fn typed(content_type: &str, body: Bytes) -> Response {

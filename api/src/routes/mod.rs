@@ -1,6 +1,7 @@
 //! The routes: one file per group. Adding one is a file and a line here.
 
 mod accounts;
+mod approvals;
 mod auth;
 mod comments;
 mod deliveries;
@@ -34,8 +35,10 @@ pub fn router(app: &App, beside: Router) -> Router {
         .merge(schedules::routes())
         .merge(events::routes())
         .merge(endpoints::routes())
-        .merge(deliveries::routes());
+        .merge(deliveries::routes())
+        .merge(approvals::routes());
     let limited = docs::documented(api)
+        .merge(approvals::pages())
         .layer(middleware::from_fn_with_state(app.clone(), counted))
         .with_state(app.clone());
     observed(

@@ -239,7 +239,11 @@ fn listed<T: FromStr<Err: Display>>(
         .collect()
 }
 
-fn person(parameter: &str, text: Option<&str>, me: UserId) -> Result<Option<UserId>, ApiError> {
+pub(super) fn person(
+    parameter: &str,
+    text: Option<&str>,
+    me: UserId,
+) -> Result<Option<UserId>, ApiError> {
     match text {
         None => Ok(None),
         Some("me") => Ok(Some(me)),

@@ -18,14 +18,13 @@ use tokio::time::Instant;
 
 /// The methods that a script may use: not those that make a proxy of the receiver or reflect what
 /// it is sent.
-const METHODS: [Method; 7] = [
+const METHODS: [Method; 6] = [
     Method::GET,
     Method::HEAD,
     Method::POST,
     Method::PUT,
     Method::PATCH,
     Method::DELETE,
-    Method::OPTIONS,
 ];
 
 /// One request to make. A repeat has the same `delivery_id`.
@@ -85,9 +84,6 @@ impl ScriptRequest {
             "idempotency-key",
             &self.delivery_id.to_string(),
         )?;
-        if let Some(body) = &self.body {
-            set(&mut headers, "content-type", content_type(body))?;
-        }
         for (name, value) in self.headers.iter() {
             set(&mut headers, name, value)?;
         }
@@ -135,15 +131,6 @@ impl HttpClient {
             error: verdict.err(),
         };
         Ok((attempt, answer::value(&reply)))
-    }
-}
-
-/// What a body is whose script does not say.
-fn content_type(body: &str) -> &'static str {
-    let composite = body.trim_start().starts_with(['{', '[']);
-    match composite && serde_json::from_str::<Value>(body).is_ok() {
-        true => "application/json",
-        false => "text/plain; charset=utf-8",
     }
 }
 

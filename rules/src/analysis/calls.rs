@@ -169,6 +169,10 @@ impl Flow<'_> {
         self.say(found.hint(match action_of(call.name, call.method) {
             Some("email") => "write `email(to, subject, text)` or `email(#{ to, subject, text })`",
             Some("webhook") => "write `webhook(endpoint, payload)`",
+            _ if call.name == "wait_for" => {
+                "say how long at most: `wait_for(\"task.completed\", days(3))`"
+            }
+            _ if call.name == "approve" => "write `approve(user, question, timeout)`",
             _ => "give as many as it takes",
         }));
         false
@@ -260,7 +264,7 @@ impl Flow<'_> {
         if let Some(wait) = waiting::CALLS.iter().find(|wait| **wait == call.name) {
             self.deeds.acts(wait, call.at, self.is_dead());
             // Much may happen meanwhile.
-            self.facts.doubt();
+            self.facts.forget_task();
         }
         if matches!(call.name, "assign" | "update") {
             self.facts.doubt();
@@ -293,7 +297,7 @@ impl Flow<'_> {
                     self.found.endpoints.push(reference);
                 }
             }
-            ("user", 1) => self.user(text(0), call.place(0)),
+            ("user", 1) | ("approve", 3) => self.user(text(0), call.place(0)),
             ("assign", 2) => self.user(text(1), call.place(1)),
             ("changed", 1) => self.changed(text(0), call),
             _ => {}

@@ -30,6 +30,11 @@ impl Facts {
             .retain(|_, presence| *presence == Presence::Present);
     }
 
+    /// From here on the task may be another than the one that was tested.
+    pub(super) fn forget_task(&mut self) {
+        self.known.retain(|path, _| !path.starts_with("task."));
+    }
+
     /// What is known; a doubt counts for the value.
     pub(super) fn of(&self, path: &str) -> Option<Presence> {
         let known = self.known.get(path).copied();

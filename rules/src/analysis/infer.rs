@@ -229,6 +229,14 @@ impl Flow<'_> {
     /// An expression that must be true or false, or else the script fails.
     pub(super) fn condition(&mut self, expr: &Expr) {
         let value = self.expr(expr);
+        if value.kind == Kind::Bool && value.absent {
+            let found = Diagnostic::warning(
+                Code::WrongType,
+                expr.start_position(),
+                "a condition must be true or false, and this may be absent",
+            );
+            return self.say(found.hint("compare it: `… == true`"));
+        }
         if matches!(value.kind, Kind::Unknown | Kind::Bool) {
             return;
         }

@@ -126,7 +126,7 @@ impl Simulation {
             let outcome = self.program.evaluate(self.inputs.clone());
             self.spent += outcome.duration.saturating_sub(self.inputs.spent);
             if let Some(Need::Query(query)) = &outcome.need {
-                self.inputs.spent = outcome.duration;
+                self.inputs.spent = outcome.duration.saturating_sub(outcome.replaying);
                 self.asked = Some(query.clone());
                 return Step::Ask(query.clone(), self.inputs.now);
             }

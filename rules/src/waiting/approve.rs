@@ -7,7 +7,7 @@ use crate::evaluation::{self, Evaluation, Host};
 use crate::words::Words;
 use crate::world::user_of;
 use rhai::{Dynamic, NativeCallContext};
-use serde_json::Value;
+use serde_json::{Value, json};
 use smarttasks_model::{UserId, text_within};
 
 /// Longest question, in characters.
@@ -35,13 +35,16 @@ fn approve(
     let question = text_within("/question", &question, 1, LONGEST_QUESTION, &['\n'])
         .map_err(|wrong| refused("approve", &[wrong]))?;
     evaluation::with(|e| {
+        let user = member(e, &user)?;
+        let timeout = timeout("approve", &within, e.limits.sleep)?;
+        let asked = json!([user, question, timeout.millis()]);
         let wait = Wait::Approval {
-            user: member(e, &user)?,
+            user,
             question,
-            until: timeout(e, "approve", &within, e.limits.sleep)?,
+            until: e.inputs.now + timeout,
         };
-        let woken = e.wait("approve", wait, context.call_position())?;
-        Ok(match woken.get("approved") {
+        e.wait("approve", wait, &asked, context.call_position())?;
+        Ok(match e.woken().get("approved") {
             Some(Value::Bool(approved)) => Dynamic::from(*approved),
             _ => Dynamic::UNIT,
         })

@@ -8,8 +8,8 @@ use crate::words::Words;
 use crate::world::{kind_of, map_from_json, to_json};
 use crate::{HttpRequest, Wait};
 use rhai::{Dynamic, Map, NativeCallContext};
-use serde_json::Value;
-use smarttasks_model::{HeaderSet, Timestamp, WebhookUrl, WebhookUrlError};
+use serde_json::{Value, json};
+use smarttasks_model::{HeaderSet, Span, WebhookUrl, WebhookUrlError};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -25,14 +25,11 @@ const USUAL_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// Longest body, in bytes: what is asked is kept until it has been answered.
 const LONGEST_BODY: usize = 256 * 1024;
 
-/// The header that says what the body is.
-const CONTENT_TYPE: &str = "content-type";
-
 pub(super) fn define(words: &mut Words) {
     words
         .function(
             "http(request: map) -> map",
-            "Asks another system and waits for its answer: `url`, and optionally `method` (\"GET\", or \"POST\" where there is a body; PUT, PATCH, DELETE, HEAD), `headers`, `body` (a text, or any value, which is written as JSON) and `timeout` (an hour unless it says otherwise, at most 7 days), within which a request that fails for a while is repeated. Gives `status`, `headers` (names in lower case), `body`, of which what is beyond 16 KiB is cut off, and `json`, the body read as JSON or `()`; without an answer `status` is 0 and `error` says why.",
+            "Asks another system and waits for its answer: `url`, and optionally `method` (\"GET\", or \"POST\" where there is a body; PUT, PATCH, DELETE, HEAD), `headers`, `body` (a text, or any value, which is written as JSON) and `timeout` (an hour unless it says otherwise, at most 7 days), within which a request that fails for a while is repeated. Gives `status`, `headers` (names in lower case), `body`, of which what is beyond 64 KiB is cut off (`truncated` is `true` then), and `json`, the body where it says that it is JSON, or else `()`; without an answer `status` is 0 and `error` says why.",
             r#"let answer = http(#{ url: "https://status.example.com/api", timeout: minutes(10) });
 if answer.status == 200 && answer.json.up { task.comment("It is up again."); }
 log(answer.json); // #{"up": true}"#,
@@ -44,12 +41,22 @@ fn http(context: NativeCallContext, asked: Map) -> Host<Dynamic> {
     known(&asked)?;
     evaluation::with(|e| {
         let request = request(e, &asked)?;
-        let until = until(e, asked.get("timeout"))?;
+        let most = e.limits.http_timeout;
+        let given = asked.get("timeout").filter(|given| !given.is_unit());
+        let given = given
+            .map(|given| timeout("http", given, most))
+            .transpose()?;
+        let asked = json!([request, given.map(Span::millis)]);
+        let until = match given {
+            Some(given) => e.inputs.now + given,
+            None => e.inputs.now + most.min(USUAL_TIMEOUT),
+        };
         let wait = Wait::Http { request, until };
-        match e.wait("http", wait, context.call_position())? {
-            Value::Object(answer) => Ok(map_from_json(&answer)),
-            _ => Ok(unanswered()),
-        }
+        e.wait("http", wait, &asked, context.call_position())?;
+        Ok(match e.woken() {
+            Value::Object(answer) => map_from_json(answer),
+            _ => unanswered(),
+        })
     })
 }
 
@@ -86,10 +93,12 @@ fn request(evaluation: &Evaluation, asked: &Map) -> Host<HttpRequest> {
     let body = body.transpose()?;
     let method = method(part("method"), body.is_some())?;
     let mut headers = headers(part("headers"))?;
-    let body = body.map(|(body, kind)| {
-        let named = headers.entry(CONTENT_TYPE.to_owned());
-        named.or_insert_with(|| kind.to_owned());
-        body
+    let body = body.map(|Written { text, is_json }| {
+        if is_json {
+            let kind = headers.entry("content-type".to_owned());
+            kind.or_insert_with(|| "application/json".to_owned());
+        }
+        text
     });
     Ok(HttpRequest {
         method,
@@ -122,20 +131,32 @@ fn method(given: Option<&Dynamic>, has_body: bool) -> Host<String> {
     Ok(method)
 }
 
-/// The body as it is sent, and what it is.
-fn written(evaluation: &Evaluation, body: &Dynamic) -> Host<(String, &'static str)> {
-    let (body, kind) = match body.as_immutable_string_ref() {
-        Ok(text) => (text.to_string(), "text/plain; charset=utf-8"),
-        Err(_) => (to_json(evaluation, body)?.to_string(), "application/json"),
+/// A body as it is sent.
+struct Written {
+    text: String,
+    /// Whether it has been written as JSON. What a text is, only its author knows.
+    is_json: bool,
+}
+
+fn written(evaluation: &Evaluation, body: &Dynamic) -> Host<Written> {
+    let written = match body.as_immutable_string_ref() {
+        Ok(text) => Written {
+            text: text.to_string(),
+            is_json: false,
+        },
+        Err(_) => Written {
+            text: to_json(evaluation, body)?.to_string(),
+            is_json: true,
+        },
     };
-    if body.len() > LONGEST_BODY {
+    if written.text.len() > LONGEST_BODY {
         let most = LONGEST_BODY / 1024;
         return Err(format!("http: `body` is longer than {most} KiB").into());
     }
-    Ok((body, kind))
+    Ok(written)
 }
 
-/// What is ours to set is refused, but for the type of the body, which only the script knows.
+/// What is ours to set is refused.
 fn headers(given: Option<&Dynamic>) -> Host<BTreeMap<String, String>> {
     let Some(given) = given else {
         return Ok(BTreeMap::new());
@@ -145,34 +166,11 @@ fn headers(given: Option<&Dynamic>) -> Host<BTreeMap<String, String>> {
         return Err(format!("http: `headers` must be a map of texts, not {kind}").into());
     };
     let mut named = BTreeMap::new();
-    let mut kind = None;
     for (name, value) in map.iter() {
         let value = text("http", &format!("headers.{name}"), value)?;
-        if name.eq_ignore_ascii_case(CONTENT_TYPE) {
-            kind = Some(content_type(value)?);
-        } else {
-            named.insert(name.to_string(), value);
-        }
+        named.insert(name.to_string(), value);
     }
-    let checked = HeaderSet::parse("/headers", &named);
+    let checked = HeaderSet::of_request("/headers", &named);
     let checked = checked.map_err(|wrong| refused("http", &[wrong]))?;
-    let mut headers = BTreeMap::from(checked);
-    headers.extend(kind.map(|kind| (CONTENT_TYPE.to_owned(), kind)));
-    Ok(headers)
-}
-
-fn content_type(value: String) -> Host<String> {
-    let printable = value.bytes().all(|b| (b' '..=b'~').contains(&b));
-    match printable && (1..=255).contains(&value.len()) {
-        true => Ok(value),
-        false => Err("http: `headers/content-type` is not a type such as application/json".into()),
-    }
-}
-
-fn until(evaluation: &Evaluation, given: Option<&Dynamic>) -> Host<Timestamp> {
-    let most = evaluation.limits.http_timeout;
-    match given.filter(|given| !given.is_unit()) {
-        Some(given) => timeout(evaluation, "http", given, most),
-        None => Ok(evaluation.inputs.now + most.min(USUAL_TIMEOUT)),
-    }
+    Ok(checked.into())
 }

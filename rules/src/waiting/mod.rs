@@ -10,11 +10,11 @@ mod wait_for;
 
 pub(crate) use http::{KEYS as HTTP_KEYS, METHODS, url};
 
-use crate::evaluation::{Evaluation, Host};
+use crate::evaluation::Host;
 use crate::words::Words;
 use crate::world::kind_of;
 use rhai::Dynamic;
-use smarttasks_model::{Span, Timestamp};
+use smarttasks_model::Span;
 use std::time::Duration;
 
 /// The calls at which a run waits.
@@ -52,15 +52,10 @@ fn within(call: &str, span: Span, most: Duration) -> Host<()> {
 }
 
 /// A timeout, within which somebody has to have the time to answer.
-fn timeout(
-    evaluation: &Evaluation,
-    call: &str,
-    value: &Dynamic,
-    most: Duration,
-) -> Host<Timestamp> {
+fn timeout(call: &str, value: &Dynamic, most: Duration) -> Host<Span> {
     let span = span(call, "timeout", value, most)?;
-    if span <= Span::ZERO {
-        return Err(format!("{call}: `timeout` must be more than nothing").into());
+    match span > Span::ZERO {
+        true => Ok(span),
+        false => Err(format!("{call}: `timeout` must be more than nothing").into()),
     }
-    Ok(evaluation.inputs.now + span)
 }

@@ -33,7 +33,8 @@ fn sleep(context: NativeCallContext, duration: Dynamic) -> Host<()> {
     evaluation::with(|e| {
         let span = span("sleep", "duration", &duration, e.limits.sleep)?;
         let at = e.inputs.now + span;
-        e.wait("sleep", Wait::Until { at }, context.call_position())?;
+        let wait = Wait::Until { at };
+        e.wait("sleep", wait, &span.millis(), context.call_position())?;
         Ok(())
     })
 }
@@ -49,7 +50,8 @@ fn sleep_until(context: NativeCallContext, time: Dynamic) -> Host<()> {
         };
         let length = at.unix_millis() - e.inputs.now.unix_millis();
         within("sleep_until", Span::from_millis(length), e.limits.sleep)?;
-        e.wait("sleep_until", Wait::Until { at }, context.call_position())?;
+        let wait = Wait::Until { at };
+        e.wait("sleep_until", wait, &at, context.call_position())?;
         Ok(())
     })
 }

@@ -6,9 +6,8 @@ use crate::action::text;
 use crate::evaluation::{self, Host};
 use crate::words::Words;
 use rhai::{Dynamic, NativeCallContext};
-use serde::Deserialize;
-use serde_json::Value;
-use smarttasks_model::{Event, EventPattern};
+use serde_json::{Value, json};
+use smarttasks_model::EventPattern;
 
 pub(super) fn define(words: &mut Words) {
     words
@@ -30,14 +29,12 @@ fn wait_for(context: NativeCallContext, pattern: Dynamic, timeout: Dynamic) -> H
     evaluation::with(|e| {
         let span = span("wait_for", "timeout", &timeout, e.limits.sleep)?;
         let until = e.inputs.now + span;
+        let asked = json!([pattern, span.millis()]);
         let wait = Wait::Event { pattern, until };
-        match e.wait("wait_for", wait, context.call_position())? {
-            Value::Null => Ok(Dynamic::UNIT),
-            woken => {
-                let event = Event::deserialize(woken)
-                    .map_err(|error| format!("wait_for: the event cannot be read: {error}"))?;
-                Ok(Dynamic::from(e.receive(event)))
-            }
-        }
+        e.wait("wait_for", wait, &asked, context.call_position())?;
+        Ok(match e.woken() {
+            Value::Null => Dynamic::UNIT,
+            _ => Dynamic::from(e.receive()),
+        })
     })
 }

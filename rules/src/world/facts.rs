@@ -28,19 +28,19 @@ mod event {
     fields! { FIELDS of EventHandle as "Event":
         id: "text", "The id.",
             "webhook(\"ops\", #{ event: event.id });"
-            => |event, e| Dynamic::from(e.event(event).id.to_string());
+            => |event, e| Dynamic::from(e.event(event)?.id.to_string());
         type: "text", "What kind of event, such as \"task.completed\" or the type of a custom event.",
             "log(event.type); // task.updated"
-            => |event, e| text(e.event(event).kind.as_str());
+            => |event, e| text(e.event(event)?.kind.as_str());
         time: "Timestamp", "When it happened.",
             "log(now() - event.time); // 1s"
-            => |event, e| moment(e, e.event(event).time);
+            => |event, e| moment(e, e.event(event)?.time);
         actor: "User | ()", "Who caused it; `()` when nobody did, as when the clock or a rule did.",
             "if event.actor != task.owner { log(event.actor.name); } // Ann"
-            => |event, e| e.event(event).actor_id.map_or(Dynamic::UNIT, user);
+            => |event, e| e.event(event)?.actor_id.map_or(Dynamic::UNIT, user);
         data: "map | list | text | int | float | bool | ()", "What it carries: of a custom event what was posted, of one of the system's its task, what that was before, and the names of the changed fields. Times in it are texts, for `timestamp(…)`.",
             "log(event.data.changes); // [\"status\", \"title\"]"
-            => |event, e| json::from_json(&e.event(event).data_json());
+            => |event, e| json::from_json(&e.event(event)?.data_json());
     }
     pub(super) fn define(words: &mut Words) {
         words.topic("Event");

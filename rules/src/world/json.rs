@@ -107,7 +107,7 @@ fn host_value(evaluation: &Evaluation, value: &Dynamic) -> Host<Value> {
     }
     let inputs = &evaluation.inputs;
     if let Some(event) = value.read_lock::<EventHandle>() {
-        let event = evaluation.event(*event);
+        let event = evaluation.event(*event)?;
         return Ok(json!({
             "id": event.id,
             "type": event.kind,

@@ -57,7 +57,10 @@ pub(crate) fn find_user<'a>(evaluation: &'a Evaluation, text: &str) -> Option<&'
 }
 
 /// Whom a value names: a user, the address or id of a member, or nobody.
-pub(crate) fn user_of(evaluation: &Evaluation, value: &Dynamic) -> Host<Option<UserId>> {
+///
+/// # Errors
+/// What is wrong with it, for the message of the call.
+pub(crate) fn user_of(evaluation: &Evaluation, value: &Dynamic) -> Result<Option<UserId>, String> {
     if value.is_unit() {
         return Ok(None);
     }
@@ -65,10 +68,10 @@ pub(crate) fn user_of(evaluation: &Evaluation, value: &Dynamic) -> Host<Option<U
         return Ok(Some(user.0));
     }
     let Ok(text) = value.as_immutable_string_ref() else {
-        return Err(format!("expected a user, not {}", kind_of(value)).into());
+        return Err(format!("expected a user, not {}", kind_of(value)));
     };
     match find_user(evaluation, &text) {
         Some(user) => Ok(Some(user.id)),
-        None => Err(format!("no member of the workspace is `{}`", *text).into()),
+        None => Err(format!("no member of the workspace is `{}`", *text)),
     }
 }

@@ -73,9 +73,12 @@ log(task.assignee.name); // Ann"#,
 
 fn tasks(context: NativeCallContext, mut map: Map) -> Host<Array> {
     evaluation::with(|e| {
-        let limit = limit(e, map.remove("limit"))?;
+        let given = given_limit(e, map.remove("limit"))?;
         let filter = filter(e, "tasks", map)?;
-        match e.ask(Query::Tasks { filter, limit }, context.call_position())? {
+        let asked = json!([filter, given]);
+        let limit = given.unwrap_or(e.limits.query_results as u64);
+        let query = Query::Tasks { filter, limit };
+        match e.ask(query, &asked, context.call_position())? {
             Answer::Tasks(found) => Ok(e.list(&found).into_iter().map(Dynamic::from).collect()),
             Answer::Count(_) => Err(misplaced()),
         }
@@ -85,7 +88,8 @@ fn tasks(context: NativeCallContext, mut map: Map) -> Host<Array> {
 fn count(context: NativeCallContext, map: Map) -> Host<INT> {
     evaluation::with(|e| {
         let filter = filter(e, "count", map)?;
-        match e.ask(Query::Count(filter), context.call_position())? {
+        let asked = filter.clone();
+        match e.ask(Query::Count(filter), &asked, context.call_position())? {
             Answer::Count(count) => Ok(INT::try_from(count).unwrap_or(INT::MAX)),
             Answer::Tasks(_) => Err(misplaced()),
         }
@@ -97,13 +101,13 @@ fn misplaced() -> Box<rhai::EvalAltResult> {
     "a query was given the answer to another".into()
 }
 
-fn limit(evaluation: &Evaluation, given: Option<Dynamic>) -> Host<u64> {
+fn given_limit(evaluation: &Evaluation, given: Option<Dynamic>) -> Host<Option<u64>> {
     let most = evaluation.limits.query_results;
     let Some(given) = given else {
-        return Ok(most as u64);
+        return Ok(None);
     };
     match given.as_int().map(usize::try_from) {
-        Ok(Ok(limit)) if (1..=most).contains(&limit) => Ok(limit as u64),
+        Ok(Ok(limit)) if (1..=most).contains(&limit) => Ok(Some(limit as u64)),
         _ => Err(format!("tasks: `limit` must be a whole number from 1 to {most}").into()),
     }
 }
@@ -159,15 +163,16 @@ fn condition<'a>(
     })
 }
 
-fn parent(evaluation: &Evaluation, value: &Dynamic) -> Host<TaskId> {
+fn parent(evaluation: &Evaluation, value: &Dynamic) -> Result<TaskId, String> {
     if let Some(task) = value.read_lock::<TaskHandle>() {
-        return Ok(evaluation.task(*task)?.id);
+        let task = evaluation.task(*task);
+        return task.map(|task| task.id).map_err(|error| error.to_string());
     }
     match value.as_immutable_string_ref() {
         Ok(id) => id
             .parse()
-            .map_err(|_| format!("`{}` is not the id of a task", *id).into()),
-        Err(_) => Err(format!("expected a task or its id, not {}", kind_of(value)).into()),
+            .map_err(|_| format!("`{}` is not the id of a task", *id)),
+        Err(_) => Err(format!("expected a task or its id, not {}", kind_of(value))),
     }
 }
 

@@ -20,9 +20,12 @@ mod library;
 mod lists;
 mod pool;
 mod queries;
+mod replay;
 mod simulation;
 mod state;
 mod support;
+mod suspending;
+mod waits;
 mod world;
 
 #[global_allocator]

@@ -20,6 +20,7 @@ pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
+#[derive(Clone)]
 pub struct World {
     pub language: Arc<Language>,
     pub inputs: Inputs,
@@ -100,20 +101,17 @@ impl World {
     }
 
     pub fn run(&self, script: &str) -> Outcome {
-        let program = self
-            .language
-            .compile(script)
-            .unwrap_or_else(|found| panic!("{script}: {found:?}"));
-        self.evaluate(&program)
+        self.evaluate(&self.compiled(script))
     }
 
-    /// Evaluates a program to its end or its first wait, answering what it asks.
+    fn compiled(&self, script: &str) -> Program {
+        let compiled = self.language.compile(script);
+        compiled.unwrap_or_else(|found| panic!("{script}: {found:?}"))
+    }
+
+    /// Evaluates a program to its end or its next wait, answering what it asks.
     pub fn evaluate(&self, program: &Program) -> Outcome {
-        self.evaluate_with(program, self.inputs.clone())
-    }
-
-    /// The same with other inputs.
-    pub fn evaluate_with(&self, program: &Program, mut inputs: Inputs) -> Outcome {
+        let mut inputs = self.inputs.clone();
         loop {
             let outcome = program.evaluate(inputs.clone());
             match &outcome.need {
@@ -127,38 +125,62 @@ impl World {
 
     /// Runs a script to its end, over all its waits, each of which ends as it usually does.
     pub fn walk(&self, script: &str) -> Walk {
-        self.walk_with(script, |wait, _| ended(wait, self))
+        self.walk_with(script, ended)
     }
 
     /// The same with what comes of each wait, and what changes meanwhile.
-    pub fn walk_with(
-        &self,
-        script: &str,
-        mut end: impl FnMut(&Wait, &mut Inputs) -> Value,
+    pub fn walk_with(&self, script: &str, end: impl FnMut(&Wait, &mut World) -> Value) -> Walk {
+        let program = self.compiled(script);
+        self.clone().walked(&program, end)
+    }
+
+    /// Runs a program to its end, in a world that its actions change.
+    pub fn walked(
+        mut self,
+        program: &Program,
+        mut end: impl FnMut(&Wait, &mut World) -> Value,
     ) -> Walk {
-        let program = self.language.compile(script).unwrap();
         let mut walk = Walk::default();
-        let mut inputs = self.inputs.clone();
         loop {
-            let outcome = self.evaluate_with(&program, inputs.clone());
+            let outcome = self.evaluate(program);
             walk.log.extend(outcome.log);
             if let Some(error) = outcome.error {
+                assert_eq!((outcome.actions, outcome.segment), (Vec::new(), None));
                 walk.error = Some(error);
                 return walk;
             }
-            assert_eq!(outcome.actions_before, walk.actions.len(), "{script}");
-            commit(&outcome.actions, outcome.state, &mut inputs);
+            assert_eq!(outcome.actions_before, walk.actions.len());
+            self.commit(&outcome.actions, outcome.state);
             walk.actions.extend(outcome.actions);
             let Some(Need::Wait(wait)) = outcome.need else {
                 walk.segments.extend(outcome.segment);
                 return walk;
             };
-            walk.segments
-                .push(stored(&outcome.segment.expect("what waits is kept")));
-            inputs.now = inputs.now.max(wait.until());
-            let woken = end(&wait, &mut inputs);
+            let segment = stored(&outcome.segment.expect("what waits is kept"));
+            self.inputs.now = self.inputs.now.max(wait.until());
+            let woken = end(&wait, &mut self);
             walk.waits.push(wait);
-            inputs.journal = journal(&walk.segments, woken);
+            walk.segments.push(segment.clone());
+            let journal = Arc::make_mut(&mut self.inputs.journal);
+            journal.bytes += bytes(&segment);
+            journal.segments.push(segment);
+            journal.woken = woken;
+        }
+    }
+
+    /// Does what a segment has asked for to tasks and to what the rule keeps.
+    fn commit(&mut self, actions: &[Action], state: Option<serde_json::Map<String, Value>>) {
+        for task in self.inputs.task.iter_mut().chain(&mut self.stored) {
+            for action in actions {
+                if action.task_id() == Some(task.id)
+                    && let Some(changes) = action.changes_for(task)
+                {
+                    changes.apply(Arc::make_mut(task), self.inputs.now);
+                }
+            }
+        }
+        if let Some(state) = state {
+            self.inputs.state = Arc::new(state);
         }
     }
 
@@ -248,14 +270,15 @@ pub struct Walk {
 
 /// A journal, as it is when it has been read back.
 pub fn journal(segments: &[Segment], woken: Value) -> Arc<Journal> {
-    let bytes = segments
-        .iter()
-        .map(|segment| serde_json::to_string(segment).unwrap().len());
     Arc::new(Journal {
-        bytes: bytes.sum(),
+        bytes: segments.iter().map(bytes).sum(),
         segments: segments.to_vec(),
         woken,
     })
+}
+
+fn bytes(segment: &Segment) -> usize {
+    serde_json::to_string(segment).unwrap().len()
 }
 
 /// A segment, as it is when it has been stored and read back.
@@ -263,29 +286,13 @@ fn stored(segment: &Segment) -> Segment {
     serde_json::from_str(&serde_json::to_string(segment).unwrap()).unwrap()
 }
 
-/// Does what a segment has asked for to the task and to what the rule keeps.
-fn commit(actions: &[Action], state: Option<serde_json::Map<String, Value>>, inputs: &mut Inputs) {
-    if let Some(task) = &mut inputs.task {
-        for action in actions {
-            if action.task_id() == Some(task.id)
-                && let Some(changes) = action.changes_for(task)
-            {
-                changes.apply(Arc::make_mut(task), inputs.now);
-            }
-        }
-    }
-    if let Some(state) = state {
-        inputs.state = Arc::new(state);
-    }
-}
-
 /// How a wait usually ends: the event comes, the other system answers, the user approves.
-pub fn ended(wait: &Wait, world: &World) -> Value {
+pub fn ended(wait: &Wait, world: &mut World) -> Value {
     match wait {
         Wait::Until { .. } => Value::Null,
         Wait::Event { pattern, .. } => {
             let kind = pattern.as_str().replace('*', "completed");
-            let mut event = created(world.inputs.task.as_ref().unwrap(), &world.bob);
+            let mut event = created(&world.stored[0], &world.bob);
             event.kind = kind.parse().unwrap();
             serde_json::to_value(event).unwrap()
         }

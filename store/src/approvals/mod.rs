@@ -11,20 +11,24 @@ pub use mail::mail;
 
 use crate::db::{at, chunks};
 use crate::entity::approvals::{self, Column, Entity};
+use crate::entity::users;
 use crate::page::{self, Listed, Page};
 use crate::{Db, Error, Result, Tx};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, IntoActiveModel, Order, QueryFilter, QuerySelect, Select,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, Order,
+    QueryFilter, QuerySelect, Select,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use smarttasks_model::{
-    ApprovalId, Because, Message, RuleId, RunId, TaskId, Timestamp, UserId, WaitId, Wake,
+    ApprovalId, Because, Message, RuleId, RunId, TaskId, TimeZone, Timestamp, UserId, WaitId, Wake,
     WorkspaceId,
 };
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
+use uuid::Uuid;
 
 /// Where a question stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -116,23 +120,44 @@ pub struct NewApproval {
 pub struct Approval {
     /// What is asked.
     pub asked: NewApproval,
-    /// When.
+    /// When it was asked.
     pub created_at: Timestamp,
-    /// Where it stood when somebody last wrote it; see [`Approval::status_at`].
+    /// Where it stands now: whoever closes it may come later than its time.
     pub status: Status,
     /// Who answered.
     pub answered_by: Option<UserId>,
     /// When.
     pub answered_at: Option<Timestamp>,
+    /// What those are called who were asked and who answered, unless they are gone.
+    names: HashMap<UserId, String>,
 }
 
 impl Approval {
-    /// Where it stands at `now`: whoever closes it may come later than its time.
-    pub fn status_at(&self, now: Timestamp) -> Status {
-        match self.status {
-            Status::Pending if now > self.asked.expires_at => Status::Expired,
-            status => status,
-        }
+    /// What a person is called who was asked or answered.
+    pub fn name_of(&self, user: UserId) -> &str {
+        self.names
+            .get(&user)
+            .map_or("somebody who has left", |name| name)
+    }
+
+    /// For people: what has come of it, with the time in their zone; nothing while it is open.
+    pub fn outcome(&self, zone: &TimeZone) -> Option<String> {
+        let by = self.answered_by.map(|by| self.name_of(by));
+        let (by, at) = (
+            by.unwrap_or_default(),
+            self.answered_at.unwrap_or(self.created_at),
+        );
+        let until = self.asked.expires_at;
+        Some(match self.status {
+            Status::Pending => return None,
+            Status::Approved => format!("{by} said yes on {}.", at.in_words(zone)),
+            Status::Denied => format!("{by} said no on {}.", at.in_words(zone)),
+            Status::Expired => format!("Nobody answered until {}.", until.in_words(zone)),
+            Status::Cancelled => {
+                "It is not asked any more: its run has ended, or went on without an answer."
+                    .to_owned()
+            }
+        })
     }
 
     /// What its run goes on with.
@@ -144,15 +169,6 @@ impl Approval {
         };
         Some(json!({ "approved": approved, "by": self.answered_by }))
     }
-}
-
-/// What came of an answer.
-#[derive(Clone, Debug)]
-pub enum Answered {
-    /// It counts.
-    Taken(Approval),
-    /// It comes too late: the question was answered before, or is closed.
-    TooLate(Approval),
 }
 
 /// Asks. The mail is published beside it; see [`mail()`].
@@ -182,48 +198,48 @@ pub fn ask(tx: &mut Tx, new: NewApproval) -> Approval {
         status: Status::Pending,
         answered_by: None,
         answered_at: None,
+        names: HashMap::new(),
     }
 }
 
-/// Answers, unless somebody has answered or the question is closed; wakes the run.
+/// Answers; wakes the run.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`]; [`Error::Closed`] when somebody has answered, its time is over, or it is not
+/// asked any more.
 pub async fn answer(
     tx: &mut Tx,
     workspace: WorkspaceId,
     id: ApprovalId,
     approved: bool,
     by: UserId,
-) -> Result<Answered> {
+) -> Result<Approval> {
     let row = of_workspace(workspace, id)
         .lock_exclusive()
         .one(tx.conn())
         .await?;
-    let mut approval: Approval = row.ok_or(Error::NotFound("approval"))?.try_into()?;
+    let mut row = row.ok_or(Error::NotFound("approval"))?;
     let now = tx.now();
-    if approval.status_at(now) != Status::Pending {
-        return Ok(Answered::TooLate(approval));
+    let before = approval(row.clone(), now)?;
+    if before.status != Status::Pending {
+        return Err(Error::Closed(Box::new(named(tx.conn(), before).await?)));
     }
-    approval.status = Status::of(approved);
-    approval.answered_by = Some(by);
-    approval.answered_at = Some(now);
-    Entity::update_many()
-        .col_expr(Column::Status, Expr::value(approval.status.as_str()))
-        .col_expr(Column::AnsweredBy, Expr::value(by.0))
-        .col_expr(Column::AnsweredAt, Expr::value(now.unix_millis()))
-        .filter(Column::Id.eq(id.0))
+    row.status = Status::of(approved).as_str().to_owned();
+    row.answered_by = Some(by.0);
+    row.answered_at = Some(now.unix_millis());
+    Entity::update(row.clone().into_active_model().reset_all())
         .exec(tx.write_conn())
         .await?;
+    let answered = named(tx.conn(), approval(row, now)?).await?;
     tx.publish(Message::Wake(Box::new(Wake {
         workspace_id: workspace,
-        wait: approval.asked.wait,
+        wait: answered.asked.wait,
         because: Because::Answer {
-            value: approval.value().unwrap_or_default(),
+            value: answered.value().unwrap_or_default(),
         },
         failures: 0,
     })))?;
-    Ok(Answered::Taken(approval))
+    Ok(answered)
 }
 
 /// What the run goes on with, when somebody has answered: a wait whose time is over may have an
@@ -238,8 +254,9 @@ pub async fn answered(db: &Db, wait: WaitId) -> Result<Option<Value>> {
         .filter(Column::Wait.eq(number))
         .one(db.reader())
         .await?;
-    let approval = row.map(Approval::try_from).transpose()?;
-    Ok(approval.and_then(|approval| approval.value()))
+    let now = db.clock().now();
+    let found = row.map(|row| approval(row, now)).transpose()?;
+    Ok(found.and_then(|approval| approval.value()))
 }
 
 /// Closes what these runs have asked and nobody has answered: they go on without, or have ended.
@@ -247,24 +264,17 @@ pub async fn answered(db: &Db, wait: WaitId) -> Result<Option<Value>> {
 /// # Errors
 /// When the database cannot be written.
 pub async fn close(tx: &mut Tx, runs: impl IntoIterator<Item = RunId>) -> Result<()> {
-    let now = tx.now();
+    let in_vain = Column::ExpiresAt.lte(tx.now().unix_millis());
     for runs in chunks(runs) {
-        let open = Condition::all()
-            .add(Column::RunId.is_in(runs.into_iter().map(|id| id.0)))
-            .add(Column::Status.eq(Status::Pending.as_str()));
-        let in_vain = Column::ExpiresAt.lte(now.unix_millis());
-        set_status(tx, open.clone().add(in_vain), Status::Expired).await?;
-        set_status(tx, open, Status::Cancelled).await?;
+        let status = Expr::case(in_vain.clone(), Status::Expired.as_str())
+            .finally(Status::Cancelled.as_str());
+        Entity::update_many()
+            .col_expr(Column::Status, status.into())
+            .filter(Column::RunId.is_in(runs.into_iter().map(|id| id.0)))
+            .filter(Column::Status.eq(Status::Pending.as_str()))
+            .exec(tx.write_conn())
+            .await?;
     }
-    Ok(())
-}
-
-async fn set_status(tx: &mut Tx, which: Condition, status: Status) -> Result<()> {
-    Entity::update_many()
-        .col_expr(Column::Status, Expr::value(status.as_str()))
-        .filter(which)
-        .exec(tx.write_conn())
-        .await?;
     Ok(())
 }
 
@@ -274,7 +284,8 @@ async fn set_status(tx: &mut Tx, which: Condition, status: Status) -> Result<()>
 /// [`Error::NotFound`].
 pub async fn get(db: &Db, workspace: WorkspaceId, id: ApprovalId) -> Result<Approval> {
     let row = of_workspace(workspace, id).one(db.reader()).await?;
-    row.ok_or(Error::NotFound("approval"))?.try_into()
+    let row = row.ok_or(Error::NotFound("approval"))?;
+    named(db.reader(), approval(row, db.clock().now())?).await
 }
 
 /// The question that a link answers, when the link is one of ours.
@@ -289,9 +300,9 @@ pub async fn linked(
     token: &str,
 ) -> Result<Approval> {
     let row = Entity::find_by_id(id.0).one(db.reader()).await?;
-    let approval: Approval = row.ok_or(Error::NotFound("approval"))?.try_into()?;
-    match links.verify(id, approval.asked.expires_at, approved, token) {
-        true => Ok(approval),
+    let row = row.ok_or(Error::NotFound("approval"))?;
+    match links.verify(id, at(row.expires_at), approved, token) {
+        true => named(db.reader(), approval(row, db.clock().now())?).await,
         false => Err(Error::NotFound("approval")),
     }
 }
@@ -307,7 +318,7 @@ pub struct Filter {
     pub run_id: Option<RunId>,
 }
 
-/// The questions of a workspace as of `now`, newest first.
+/// The questions of a workspace, newest first.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -315,9 +326,9 @@ pub async fn list(
     db: &Db,
     workspace: WorkspaceId,
     filter: &Filter,
-    now: Timestamp,
     page: &Page,
 ) -> Result<Listed<Approval>> {
+    let now = db.clock().now();
     let query = Entity::find()
         .filter(Column::WorkspaceId.eq(workspace.0))
         .filter(
@@ -326,20 +337,48 @@ pub async fn list(
                 .add_option(filter.run_id.map(|id| Column::RunId.eq(id.0)))
                 .add_option(filter.status.map(|status| standing(status, now))),
         );
-    let convert = Approval::try_from;
-    page::by_id(
-        db,
-        query,
-        Column::Id,
-        Order::Desc,
-        page,
-        |row| row.id,
-        convert,
-    )
-    .await
+    let convert = |row| approval(row, now);
+    let of_row = |row: &approvals::Model| row.id;
+    let mut listed = page::by_id(db, query, Column::Id, Order::Desc, page, of_row, convert).await?;
+    name(db.reader(), &mut listed.rows).await?;
+    Ok(listed)
 }
 
-/// As [`Approval::status_at`] says.
+async fn named(conn: &impl ConnectionTrait, approval: Approval) -> Result<Approval> {
+    let mut approval = [approval];
+    name(conn, &mut approval).await?;
+    let [approval] = approval;
+    Ok(approval)
+}
+
+async fn name(conn: &impl ConnectionTrait, approvals: &mut [Approval]) -> Result<()> {
+    let people = approvals.iter().flat_map(people_of);
+    let people: BTreeSet<UserId> = people.collect();
+    let names: Vec<(Uuid, String)> = users::Entity::find()
+        .select_only()
+        .columns([users::Column::Id, users::Column::Name])
+        .filter(users::Column::Id.is_in(people.into_iter().map(|id| id.0)))
+        .into_tuple()
+        .all(conn)
+        .await?;
+    let names: HashMap<UserId, String> = names
+        .into_iter()
+        .map(|(id, name)| (UserId(id), name))
+        .collect();
+    for approval in approvals {
+        let of_these = people_of(approval).filter_map(|id| Some((id, names.get(&id)?.clone())));
+        approval.names = of_these.collect();
+    }
+    Ok(())
+}
+
+fn people_of(approval: &Approval) -> impl Iterator<Item = UserId> + use<> {
+    [Some(approval.asked.user_id), approval.answered_by]
+        .into_iter()
+        .flatten()
+}
+
+/// Those whose time is over are so before anybody closes them.
 fn standing(status: Status, now: Timestamp) -> Condition {
     let is = |status: Status| Column::Status.eq(status.as_str());
     let now = now.unix_millis();
@@ -360,29 +399,32 @@ fn of_workspace(workspace: WorkspaceId, id: ApprovalId) -> Select<Entity> {
     Entity::find_by_id(id.0).filter(Column::WorkspaceId.eq(workspace.0))
 }
 
-impl TryFrom<approvals::Model> for Approval {
-    type Error = Error;
-    fn try_from(row: approvals::Model) -> Result<Self> {
-        Ok(Self {
-            asked: NewApproval {
-                id: ApprovalId(row.id),
-                workspace_id: WorkspaceId(row.workspace_id),
-                wait: WaitId {
-                    run_id: RunId(row.run_id),
-                    number: u32::try_from(row.wait).unwrap_or_default(),
-                },
-                rule_id: RuleId(row.rule_id),
-                rule_name: row.rule_name,
-                task_id: row.task_id.map(TaskId),
-                task_title: row.task_title,
-                user_id: UserId(row.user_id),
-                question: row.question,
-                expires_at: at(row.expires_at),
+fn approval(row: approvals::Model, now: Timestamp) -> Result<Approval> {
+    let expires_at = at(row.expires_at);
+    let status = match row.status.parse()? {
+        Status::Pending if now > expires_at => Status::Expired,
+        status => status,
+    };
+    Ok(Approval {
+        asked: NewApproval {
+            id: ApprovalId(row.id),
+            workspace_id: WorkspaceId(row.workspace_id),
+            wait: WaitId {
+                run_id: RunId(row.run_id),
+                number: u32::try_from(row.wait).unwrap_or_default(),
             },
-            created_at: at(row.created_at),
-            status: row.status.parse()?,
-            answered_by: row.answered_by.map(UserId),
-            answered_at: row.answered_at.map(at),
-        })
-    }
+            rule_id: RuleId(row.rule_id),
+            rule_name: row.rule_name,
+            task_id: row.task_id.map(TaskId),
+            task_title: row.task_title,
+            user_id: UserId(row.user_id),
+            question: row.question,
+            expires_at,
+        },
+        created_at: at(row.created_at),
+        status,
+        answered_by: row.answered_by.map(UserId),
+        answered_at: row.answered_at.map(at),
+        names: HashMap::new(),
+    })
 }

@@ -2,8 +2,9 @@
 
 use super::{Inbox, listen};
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -28,6 +29,8 @@ pub struct Webhooks {
 pub enum Answers {
     /// Answers with this status.
     Status(StatusCode),
+    /// Answers with this JSON.
+    Json(&'static str),
     /// Never answers.
     Silence,
     /// Closes the connection.
@@ -37,6 +40,8 @@ pub enum Answers {
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub struct ReceivedWebhook {
+    /// The method.
+    pub method: Method,
     /// The path.
     pub path: String,
     /// The headers.
@@ -116,10 +121,11 @@ async fn receive(
     request: Request<Incoming>,
     inbox: &Inbox<ReceivedWebhook>,
     answers: &Mutex<Answers>,
-) -> io::Result<Response<Empty<Bytes>>> {
+) -> io::Result<Response<Full<Bytes>>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     inbox.put(ReceivedWebhook {
+        method: parts.method,
         path: parts.uri.path().to_owned(),
         headers: parts.headers,
         body,
@@ -128,8 +134,14 @@ async fn receive(
     let answers = *answers.lock().unwrap();
     match answers {
         Answers::Status(status) => {
-            let mut response = Response::new(Empty::new());
+            let mut response = Response::new(Full::default());
             *response.status_mut() = status;
+            Ok(response)
+        }
+        Answers::Json(json) => {
+            let mut response = Response::new(Full::from(json));
+            let kind = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, kind);
             Ok(response)
         }
         Answers::Silence => std::future::pending().await,

@@ -9,6 +9,7 @@ mod loops;
 mod names;
 mod natives;
 mod parsing;
+mod waiting;
 
 /// Name, what may become of it (one of several, between bars), script.
 pub type Script = (&'static str, &'static str, String);
@@ -24,6 +25,7 @@ pub fn scripts() -> Vec<Script> {
     all.extend(parsing::parsing());
     all.extend(names::names());
     all.extend(host::host());
+    all.extend(waiting::waiting());
     all
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Scripts that cannot wait have none of this, and pay nothing for it.
 
+use super::Inputs;
 use crate::{Entry, Journal, Limits, Segment};
 use rhai::Position;
 use serde::Serialize;
@@ -16,28 +17,29 @@ use std::sync::Arc;
 
 /// What of its surroundings a script sees in one segment, and may see otherwise in the next.
 #[derive(Clone)]
-pub(crate) struct View {
-    pub(crate) now: Timestamp,
-    pub(crate) task: Option<Arc<Task>>,
-    pub(crate) users: Arc<HashMap<UserId, User>>,
-    pub(crate) state: Arc<Map<String, Value>>,
+pub(super) struct View {
+    pub(super) now: Timestamp,
+    pub(super) task: Option<Arc<Task>>,
+    pub(super) users: Arc<HashMap<UserId, User>>,
+    pub(super) state: Arc<Map<String, Value>>,
 }
 
 /// A call that is recorded.
-pub(crate) struct Call {
+pub(super) struct Call {
     name: &'static str,
     digest: String,
     at: Position,
 }
 
 impl Call {
-    pub(crate) fn new(name: &'static str, arguments: &impl Serialize, at: Position) -> Self {
+    pub(super) fn new(name: &'static str, arguments: &impl Serialize, at: Position) -> Self {
         let json = serde_json::to_vec(arguments).unwrap_or_default();
         let hash = Sha256::digest(json);
-        let first: String = hash.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let first = hash.iter().take(8);
+        let first = first.fold(0, |first: u64, byte| first << 8 | u64::from(*byte));
         Self {
             name,
-            digest: first,
+            digest: format!("{first:016x}"),
             at,
         }
     }
@@ -58,17 +60,17 @@ impl Call {
 }
 
 /// What the record makes of a call.
-pub(crate) enum Met {
+pub(super) enum Met {
     /// Nothing is recorded, because the script cannot wait.
     Unrecorded,
-    /// The journal has it; this is what it returned.
-    Replayed(Value),
+    /// The journal has it, and what it returned.
+    Replayed,
     /// It is made now, and to be recorded with its result.
     New(Call),
 }
 
 /// The record of one evaluation.
-pub(crate) struct Record {
+pub(super) struct Record {
     journal: Arc<Journal>,
     /// Which segment it is in.
     number: usize,
@@ -91,7 +93,14 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn new(journal: Arc<Journal>, present: View) -> Self {
+    pub(super) fn new(inputs: &Inputs) -> Self {
+        let journal = Arc::clone(&inputs.journal);
+        let present = View {
+            now: inputs.now,
+            task: inputs.task.clone(),
+            users: Arc::clone(&inputs.users),
+            state: Arc::clone(&inputs.state),
+        };
         Self {
             number: 0,
             read: 0,
@@ -111,17 +120,17 @@ impl Record {
         self.journal.segments.get(self.number)
     }
 
-    pub(crate) fn is_replaying(&self) -> bool {
+    pub(super) fn is_replaying(&self) -> bool {
         self.replayed().is_some()
     }
 
     /// Whether the run has waited before.
-    pub(crate) fn has_waited(&self) -> bool {
+    pub(super) fn has_waited(&self) -> bool {
         !self.journal.segments.is_empty()
     }
 
     /// What the script sees in the segment that it is in.
-    pub(crate) fn view(&mut self) -> View {
+    pub(super) fn view(&mut self) -> View {
         let Some(segment) = self.journal.segments.get(self.number) else {
             self.task = self.present.task.clone();
             return self.present.clone();
@@ -143,14 +152,25 @@ impl Record {
         }
     }
 
-    /// How the wait ended because of which this segment began.
-    pub(crate) fn woken(&self) -> &Value {
-        self.replayed()
-            .map_or(&self.journal.woken, |segment| &segment.woken)
+    /// The number of the segment that it is in.
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// How the wait ended because of which a segment began.
+    pub(super) fn woken(&self, number: usize) -> &Value {
+        let segment = self.journal.segments.get(number);
+        segment.map_or(&self.journal.woken, |segment| &segment.woken)
+    }
+
+    /// What the journal says that the last call returned.
+    pub(super) fn last_result(&self) -> Option<&Value> {
+        let entry = self.replayed()?.entries.get(self.read.checked_sub(1)?)?;
+        Some(&entry.result)
     }
 
     /// What the journal says that the next call returned.
-    pub(crate) fn next_result(&self) -> Option<&Value> {
+    pub(super) fn next_result(&self) -> Option<&Value> {
         let entry = self.replayed()?.entries.get(self.read)?;
         Some(&entry.result)
     }
@@ -159,15 +179,14 @@ impl Record {
     ///
     /// # Errors
     /// What the journal has instead.
-    pub(crate) fn meet(&mut self, call: Call) -> Result<Met, String> {
+    pub(super) fn meet(&mut self, call: Call) -> Result<Met, String> {
         let Some(segment) = self.replayed() else {
             return Ok(Met::New(call));
         };
         match segment.entries.get(self.read) {
             Some(entry) if call.is(entry) => {
-                let result = entry.result.clone();
                 self.read += 1;
-                Ok(Met::Replayed(result))
+                Ok(Met::Replayed)
             }
             Some(entry) if call.name == entry.call => Err(format!(
                 "{DIVERGED}: its journal has {} next, and the script now calls it in {} with \
@@ -191,7 +210,7 @@ impl Record {
     ///
     /// # Errors
     /// What the journal has behind the wait.
-    pub(crate) fn turn(&mut self) -> Result<(), String> {
+    pub(super) fn turn(&mut self) -> Result<(), String> {
         if let Some(next) = self.unread_entry() {
             return Err(format!(
                 "{DIVERGED}: its journal has {} next, and the script now waits",
@@ -208,7 +227,7 @@ impl Record {
     }
 
     /// What a script that has ended should still have called.
-    pub(crate) fn unread(&self) -> Option<String> {
+    pub(super) fn unread(&self) -> Option<String> {
         self.replayed()?;
         let next = self.unread_entry();
         let next = next.map_or_else(|| "another segment".to_owned(), spoken);
@@ -218,7 +237,7 @@ impl Record {
     }
 
     /// Adds a call that has been made now; false where the journal is full.
-    pub(crate) fn add(&mut self, call: Call, result: Value, limits: &Limits) -> bool {
+    pub(super) fn add(&mut self, call: Call, result: Value, limits: &Limits) -> bool {
         let entry = call.entry(result);
         self.count += 1;
         // One more for the comma.
@@ -228,26 +247,26 @@ impl Record {
     }
 
     /// Whether the journal can keep the segment.
-    pub(crate) fn has_room(&self, segment: &Segment, limits: &Limits) -> bool {
+    pub(super) fn has_room(&self, segment: &Segment, limits: &Limits) -> bool {
         self.journal.bytes + size(segment) <= limits.journal_bytes
     }
 
     /// Somebody has been looked at.
-    pub(crate) fn saw(&self, user: UserId) {
+    pub(super) fn saw(&self, user: UserId) {
         if !self.is_replaying() {
             self.users.borrow_mut().insert(user);
         }
     }
 
     /// What the rule keeps has been looked at.
-    pub(crate) fn saw_state(&self) {
+    pub(super) fn saw_state(&self) {
         if !self.is_replaying() {
             self.looks_at_state.set(true);
         }
     }
 
     /// The segment, at its end.
-    pub(crate) fn segment(&self, log_bytes: usize) -> Segment {
+    pub(super) fn segment(&self, log_bytes: usize) -> Segment {
         let View {
             now, users, state, ..
         } = &self.present;
@@ -256,7 +275,7 @@ impl Record {
         let seen = self.users.borrow();
         Segment {
             now: *now,
-            woken: self.woken().clone(),
+            woken: self.woken(self.number).clone(),
             task: self
                 .present
                 .task

@@ -3,11 +3,14 @@
 //! One engine serves all threads, so what belongs to one evaluation cannot be in it; and the
 //! handles that a script holds (`task`, `event`) are mere names for what is kept here.
 
+mod record;
+mod waiting;
+
 use crate::action::Action;
 use crate::limits::Stop;
-use crate::record::{Call, Met, Record, View};
-use crate::world::{EventHandle, TaskHandle};
-use crate::{Answer, Journal, Limits, Need, Query, Segment, Wait, meter};
+use crate::world::TaskHandle;
+use crate::{Answer, Journal, Limits, Need, Query, Segment, meter};
+use record::{Met, Record};
 use rhai::{EvalAltResult, Position};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -18,6 +21,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use waiting::Received;
 
 /// What an evaluation sees of its workspace.
 #[derive(Clone, Debug)]
@@ -82,7 +86,7 @@ pub(crate) struct Evaluation {
     /// Found by queries.
     listed: Vec<Arc<Task>>,
     /// Waited for.
-    received: Vec<Arc<Event>>,
+    received: Vec<Received>,
     /// Of the segment that the script is in.
     actions: Vec<Action>,
     /// Of the segments before.
@@ -188,7 +192,7 @@ impl Evaluation {
         let logged = journal.segments.iter().map(|of| of.log_bytes).sum();
         let records = records || !journal.segments.is_empty();
         Self {
-            record: records.then(|| Record::new(Arc::clone(journal), view(&inputs))),
+            record: records.then(|| Record::new(&inputs)),
             log: Log {
                 lines: Vec::new(),
                 bytes: logged,
@@ -214,10 +218,9 @@ impl Evaluation {
 
     fn left(mut self) -> Left {
         let record = self.record.as_ref();
-        let ended = record.filter(|record| record.has_waited());
-        let segment = match self.segment.take() {
-            Some(segment) => Some(segment),
-            None => ended.map(|record| record.segment(self.log.written())),
+        let segment = match (&self.need, record) {
+            (None, Some(record)) if record.has_waited() => Some(record.segment(self.log.written())),
+            _ => self.segment.take(),
         };
         Left {
             unread: record.and_then(Record::unread),
@@ -229,133 +232,6 @@ impl Evaluation {
             log: self.log.lines,
             need: self.need,
             halted: self.halted,
-        }
-    }
-
-    fn is_replaying(&self) -> bool {
-        self.record.as_ref().is_some_and(Record::is_replaying)
-    }
-
-    /// What has been used of the time of the segment that the script is in.
-    fn spent(&self) -> Duration {
-        match self.is_replaying() {
-            true => Duration::ZERO,
-            false => self.inputs.spent,
-        }
-    }
-
-    /// Lets the script see what there is to see in its segment.
-    fn look(&mut self) {
-        if let Some(record) = &mut self.record {
-            let View {
-                now,
-                task,
-                users,
-                state,
-            } = record.view();
-            self.inputs.now = now;
-            self.inputs.task = task;
-            self.inputs.users = users;
-            self.inputs.state = state;
-        }
-    }
-
-    /// Stops for good.
-    fn halt(&mut self, why: Stop, at: Position, message: Option<String>) -> Box<EvalAltResult> {
-        self.halted.get_or_insert(Halt { at, message });
-        terminated(meter::stop(why))
-    }
-
-    /// Comes by a call that is recorded where the script may wait.
-    fn meet(&mut self, name: &'static str, arguments: &impl Serialize, at: Position) -> Host<Met> {
-        let Some(record) = &mut self.record else {
-            return Ok(Met::Unrecorded);
-        };
-        record
-            .meet(Call::new(name, arguments, at))
-            .map_err(|diverged| self.halt(Stop::Diverged, at, Some(diverged)))
-    }
-
-    /// Records a call that is made now.
-    fn note(&mut self, call: Call, result: Value, at: Position) -> Host<()> {
-        let limits = &self.limits;
-        let fits = self
-            .record
-            .as_mut()
-            .is_none_or(|record| record.add(call, result, limits));
-        match fits {
-            true => Ok(()),
-            false => Err(self.halt(Stop::Journal, at, None)),
-        }
-    }
-
-    /// Waits: gives how it ended, if it has; or else the evaluation stops and says what it needs.
-    pub(crate) fn wait(&mut self, name: &'static str, wait: Wait, at: Position) -> Host<Value> {
-        if let Some(within) = self.comparing {
-            return Err(format!(
-                "{name}: a function by which `{within}` compares cannot wait; wait before `{within}` is called"
-            )
-            .into());
-        }
-        match self.meet(name, &wait, at)? {
-            Met::Replayed(_) => self.turn(at),
-            Met::New(call) => {
-                self.note(call, Value::Null, at)?;
-                self.suspend(wait, at)
-            }
-            Met::Unrecorded => Err(format!(
-                "{name}: a function that waits must be called by its name, not by a text that is made up while the script runs"
-            )
-            .into()),
-        }
-    }
-
-    fn suspend<T>(&mut self, wait: Wait, at: Position) -> Host<T> {
-        if meter::steps() > self.limits.replay_operations {
-            return Err(self.halt(Stop::Replay, at, None));
-        }
-        let written = self.log.written();
-        if let Some(record) = &self.record {
-            let segment = record.segment(written);
-            if !record.has_room(&segment, &self.limits) {
-                return Err(self.halt(Stop::Journal, at, None));
-            }
-            self.segment = Some(segment);
-        }
-        self.need = Some(Need::Wait(wait));
-        Err(terminated(meter::stop(Stop::Need)))
-    }
-
-    /// Goes on from a wait that has ended, in the next segment, which brings its own surroundings.
-    fn turn(&mut self, at: Position) -> Host<Value> {
-        let woken = match &mut self.record {
-            Some(record) => record.turn().map(|()| record.woken().clone()),
-            None => Ok(Value::Null),
-        };
-        let woken = woken.map_err(|diverged| self.halt(Stop::Diverged, at, Some(diverged)))?;
-        self.actions_before += self.actions.len();
-        self.actions.clear();
-        self.output = 0;
-        self.asked = 0;
-        self.state = None;
-        meter::turn(self.spent());
-        self.look();
-        Ok(woken)
-    }
-
-    /// Holds an event that has been waited for.
-    pub(crate) fn receive(&mut self, event: Event) -> EventHandle {
-        self.received.push(Arc::new(event));
-        EventHandle::Received(self.received.len() - 1)
-    }
-
-    /// The event behind a handle. Of those received there is none that the script has no handle of.
-    pub(crate) fn event(&self, handle: EventHandle) -> &Event {
-        match handle {
-            EventHandle::Trigger => &self.inputs.event,
-            EventHandle::Received(number) => {
-                self.received.get(number).unwrap_or(&self.inputs.event)
-            }
         }
     }
 
@@ -383,18 +259,20 @@ impl Evaluation {
 
     /// The answer to a query: the next of those that were given, or else the evaluation stops and
     /// says what it needs.
-    pub(crate) fn ask(&mut self, query: Query, at: Position) -> Host<Answer> {
+    /// `asked` is what the script has said of it.
+    pub(crate) fn ask(
+        &mut self,
+        query: Query,
+        asked: &impl Serialize,
+        at: Position,
+    ) -> Host<Answer> {
         let number = self.asked;
         self.asked += 1;
         if self.asked > self.limits.queries {
             return Err(terminated(meter::stop(Stop::Queries)));
         }
-        let call = match self.meet(query.name(), &query, at)? {
-            Met::Replayed(answer) => {
-                return query
-                    .read_answer(&answer)
-                    .map_err(|error| format!("the run's journal cannot be read: {error}").into());
-            }
+        let call = match self.meet(query.name(), asked, at)? {
+            Met::Replayed => return self.answered(&query),
             Met::New(call) => Some(call),
             Met::Unrecorded => None,
         };
@@ -406,6 +284,14 @@ impl Evaluation {
             self.note(call, json!(answer), at)?;
         }
         Ok(answer)
+    }
+
+    /// What the journal has as the answer to the query that it has just come by.
+    fn answered(&self, query: &Query) -> Host<Answer> {
+        let recorded = self.record.as_ref().and_then(Record::last_result);
+        query
+            .read_answer(recorded.unwrap_or(&Value::Null))
+            .map_err(|error| format!("the run's journal cannot be read: {error}").into())
     }
 
     /// What the rule keeps, as this evaluation has left it so far.
@@ -470,7 +356,7 @@ impl Evaluation {
         };
         match met {
             Met::New(call) => self.note(call, result, at),
-            Met::Replayed(_) | Met::Unrecorded => Ok(()),
+            Met::Replayed | Met::Unrecorded => Ok(()),
         }
     }
 
@@ -565,15 +451,6 @@ impl Log {
     /// Bytes that this segment has written.
     fn written(&self) -> usize {
         self.bytes - self.bytes_before
-    }
-}
-
-fn view(inputs: &Inputs) -> View {
-    View {
-        now: inputs.now,
-        task: inputs.task.clone(),
-        users: Arc::clone(&inputs.users),
-        state: Arc::clone(&inputs.state),
     }
 }
 
