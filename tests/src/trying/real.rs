@@ -22,6 +22,8 @@ struct Trial {
     changes: Vec<(u64, Value)>,
     /// What is answered, in the simulation; in earnest others answer so.
     answers: Value,
+    /// What Ann answers to the question that she is asked, and after how many hours.
+    approves: Option<(u64, bool)>,
 }
 
 /// Something that a run did, or would do: the call, when, and with what.
@@ -110,6 +112,14 @@ fn compare(happened: &[Deed], expected: &[Deed], script: &str) {
     }
 }
 
+/// Ann answers the one question that is open.
+async fn answer(ann: &Client, approved: bool) {
+    let open = ann.list("/api/v1/approvals?status=pending").await;
+    assert_eq!(open.len(), 1, "{open:?}");
+    let path = format!("/api/v1/approvals/{}/answer", id(&open[0]));
+    ok(ann.post(&path, json!({ "approved": approved })).await);
+}
+
 /// The instants at which something happens.
 fn instants(told: &Value) -> BTreeSet<Timestamp> {
     let moments = told["timeline"].as_array().unwrap().iter();
@@ -150,6 +160,12 @@ async fn same(app: &TestApp, ann: &Client, trial: &Trial) -> usize {
     instants.extend(trial.changes.iter().map(|(after, _)| hours(*after)));
     for instant in instants {
         app.pass(instant.since(app.clock.now())).await;
+        if let Some((after, approved)) = trial.approves
+            && hours(after) == instant
+        {
+            answer(ann, approved).await;
+            app.settle().await;
+        }
         for (_, changes) in trial
             .changes
             .iter()
@@ -248,6 +264,17 @@ async fn every_example_of_the_guide_does_what_is_simulated() {
         ..Trial::default()
     };
     assert_eq!(same(&app, &ann, &approval).await, 3);
+    for (approved, deeds) in [(true, 3), (false, 3)] {
+        let answered = Trial {
+            answers: json!({ "approve": [{ "approved": approved, "after": "3h" }] }),
+            approves: Some((3, approved)),
+            script: approval.script.clone(),
+            task: approval.task.clone(),
+            event: approval.event.clone(),
+            ..Trial::default()
+        };
+        assert_eq!(same(&app, &ann, &answered).await, deeds);
+    }
 
     let onboarding = Trial {
         script: example("Onboarding checklist"),
