@@ -384,7 +384,8 @@ async fn a_question_goes_with_its_run() {
     asked.app.pass(hours(20)).await;
     assert_eq!(asked.approval().await["status"], "approved");
     asked.app.pass(hours(6)).await;
-    assert_eq!(asked.ann.list("/api/v1/approvals").await.len(), 0);
+    let gone = async || asked.ann.list("/api/v1/approvals").await.is_empty();
+    asked.app.until(gone).await;
     assert_eq!(asked.open(&link).await.status, 404);
 }
 
