@@ -66,7 +66,7 @@ const CLOCK_READERS: [(&str, &str); 14] = [
     ),
     (
         "notifier/src/client/mod.rs",
-        "gives up a receiver that takes long",
+        "measures how long an attempt took",
     ),
     (
         "notifier/src/request/mod.rs",

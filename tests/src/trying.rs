@@ -59,7 +59,7 @@ fn told(of: &Value) -> Vec<String> {
 #[tokio::test]
 async fn a_rule_is_explained_in_words() {
     let (app, ann) = ann_alone().await;
-    let script = r#"if task.is_overdue { email("bob@example.com", task.title, "");
+    let script = r#"if task.is_overdue { email(user("bob@example.com"), task.title, "");
         webhook("ops", #{}); sleep(hours(1)); task.tag("late"); }"#;
     let triggers = json!([
         { "cron": "0 9 * * MON", "timezone": "Europe/Berlin" },

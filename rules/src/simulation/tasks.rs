@@ -84,7 +84,7 @@ impl Tasks {
             (Query::Tasks { filter, limit }, Answer::Tasks(mut found)) => {
                 found.retain(|task| !self.now.contains_key(&task.id));
                 found.extend(self.passing(filter, now).cloned());
-                found.sort_by_key(|task| task.id);
+                found.sort_by_key(|task| (task.created_at, task.id));
                 found.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
                 Answer::Tasks(found)
             }

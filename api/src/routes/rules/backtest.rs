@@ -16,8 +16,8 @@ use axum::response::Response;
 use replay::Replay;
 use serde::{Deserialize, Serialize};
 use smarttasks_model::{
-    EventId, EventType, ForEach, Invalid, Overlap, RuleId, RuleSpec, TaskId, Timestamp, Trigger,
-    WorkspaceId,
+    EventId, EventType, ForEach, Invalid, Overlap, RuleId, RuleSpec, Span, TaskId, Timestamp,
+    Trigger, WorkspaceId,
 };
 use smarttasks_rules::{Moment, ScriptError};
 use smarttasks_store::rules;
@@ -107,7 +107,10 @@ async fn backtest_rule(
 ) -> Result<Response, ApiError> {
     let workspace: WorkspaceId = member.workspace_id;
     let rule = rules::get(&app.db, workspace, id).await?;
-    let until = body.until.unwrap_or_else(|| app.now());
+    // What has been recorded at this very moment counts, too.
+    let until = body
+        .until
+        .unwrap_or_else(|| app.now() + Span::from_millis(1));
     if until <= body.since {
         return Err(Invalid::at("/until", "must be after `since`").into());
     }

@@ -2,7 +2,6 @@
 
 mod verdict;
 
-use super::super::tasks::OnlyWorkspace;
 use super::trial::{Surroundings, Tried, answer, occasion, on_pool, task_of};
 use crate::app::App;
 use crate::caller::{Member, Read};
