@@ -208,7 +208,7 @@ impl Inner {
         let at = self.now();
         let permit = match self.admit(delivery, key, at) {
             Ok(permit) => permit,
-            Err(turn) => return turn,
+            Err(turn) => return *turn,
         };
         webhook.attempted_at = at;
         let attempt = self.client.send_webhook(&webhook).await;
@@ -229,7 +229,7 @@ impl Inner {
         let at = self.now();
         let permit = match self.admit(delivery, key, at) {
             Ok(permit) => permit,
-            Err(turn) => return turn,
+            Err(turn) => return *turn,
         };
         let (attempt, answer) = self.client.make_request(request, at).await;
         permit.record(!attempt.is_transient_failure(), self.now());
@@ -240,12 +240,18 @@ impl Inner {
     }
 
     /// The right to one request, or what becomes of the delivery without it.
-    fn admit(&self, delivery: &Delivery, key: &BreakerKey, at: Timestamp) -> Result<Permit, Turn> {
-        match self.breakers.admit(key, at) {
-            Admission::Go(permit) => Ok(permit),
-            Admission::Wait => Err(self.put_off(delivery, PUT_OFF)),
-            Admission::Open { until } => Err(Turn::put_off(delivery, self.now(), until)),
-        }
+    fn admit(
+        &self,
+        delivery: &Delivery,
+        key: &BreakerKey,
+        at: Timestamp,
+    ) -> Result<Permit, Box<Turn>> {
+        let turn = match self.breakers.admit(key, at) {
+            Admission::Go(permit) => return Ok(permit),
+            Admission::Wait => self.put_off(delivery, PUT_OFF),
+            Admission::Open { until } => Turn::put_off(delivery, self.now(), until),
+        };
+        Err(Box::new(turn))
     }
 
     fn put_off(&self, delivery: &Delivery, by: Duration) -> Turn {

@@ -2,16 +2,16 @@
 
 use crate::breaker::BreakerKey;
 use crate::email::Mail;
-use crate::report::TOO_LATE;
+use crate::report::UNWANTED;
 use crate::request::ScriptRequest;
 use crate::webhook::WebhookRequest;
 use smarttasks_model::{
-    EndpointId, HeaderSet, Recipient, SigningSecret, Timestamp, WebhookUrl, WorkspaceId,
+    EndpointId, HeaderSet, Recipient, SigningSecret, Timestamp, WaitId, WebhookUrl, WorkspaceId,
 };
 use smarttasks_store::approvals::Links;
 use smarttasks_store::deliveries::{Content, Delivery, Question};
 use smarttasks_store::endpoints::{self, Endpoint};
-use smarttasks_store::{Db, Result, workspaces};
+use smarttasks_store::{Db, Result, waits, workspaces};
 use std::collections::{HashMap, HashSet};
 
 /// A delivery with what is needed to send it.
@@ -36,6 +36,8 @@ pub(crate) enum Lane {
 pub(crate) struct Targets {
     endpoints: HashMap<EndpointId, Endpoint>,
     secrets: HashMap<WorkspaceId, SigningSecret>,
+    /// Requests that no run waits for any more.
+    over: HashSet<WaitId>,
 }
 
 impl Targets {
@@ -54,7 +56,14 @@ impl Targets {
         for workspace in bare {
             secrets.insert(workspace, workspaces::webhook_secret(db, workspace).await?);
         }
+        let waits = accepted
+            .iter()
+            .filter_map(|delivery| match delivery.content {
+                Content::Http { wait, .. } => Some(wait),
+                Content::Email { .. } | Content::Webhook { .. } => None,
+            });
         Ok(Self {
+            over: waits::over(db, waits).await?,
             endpoints: endpoints::by_ids(db, ids).await?,
             secrets,
         })
@@ -103,10 +112,16 @@ impl Targets {
                 ),
                 Err(reason) => Job::Impossible(reason),
             },
-            Content::Http { request, until, .. } => {
+            Content::Http {
+                request,
+                wait,
+                until,
+            } => {
                 let traceparent = delivery.traceparent.map(|parent| parent.child());
                 match ScriptRequest::parse(delivery.id, request, traceparent) {
-                    _ if now > *until => Job::Impossible(TOO_LATE.to_owned()),
+                    _ if now > *until || self.over.contains(wait) => {
+                        Job::Impossible(UNWANTED.to_owned())
+                    }
                     Ok(request) => {
                         let key = of_host(delivery.workspace_id, request.url());
                         Job::Request(Box::new(request), key)

@@ -6,7 +6,7 @@
 //! the wait is known.
 
 use crate::db::chunks;
-use crate::entity::{events, run_waits};
+use crate::entity::{events, run_waits, runs};
 use crate::{Db, Error, Result, Tx, approvals};
 use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{
@@ -17,8 +17,9 @@ use smarttasks_model::{
     Because, ChangeId, Event, EventId, EventPattern, EventType, Message, RunId, TaskId, Timestamp,
     WaitId, Waiters, Wake, WorkspaceId,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Runs that one transaction wakes.
 const PAGE: u64 = 200;
@@ -126,6 +127,37 @@ pub async fn end(tx: &mut Tx, runs: impl IntoIterator<Item = RunId>) -> Result<(
             .await?;
     }
     Ok(())
+}
+
+/// Those of these waits that are over: the run has gone on, or has ended.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn over(db: &Db, waits: impl IntoIterator<Item = WaitId>) -> Result<HashSet<WaitId>> {
+    let mut over = HashSet::new();
+    for waits in chunks(waits) {
+        let rows: Vec<(Uuid, i32, Option<i64>)> = runs::Entity::find()
+            .select_only()
+            .columns([
+                runs::Column::Id,
+                runs::Column::Waits,
+                runs::Column::FinishedAt,
+            ])
+            .filter(runs::Column::Id.is_in(waits.iter().map(|wait| wait.run_id.0)))
+            .into_tuple()
+            .all(db.reader())
+            .await?;
+        let stand: HashMap<RunId, (i32, bool)> = rows
+            .into_iter()
+            .map(|(id, begun, end)| (RunId(id), (begun, end.is_some())))
+            .collect();
+        over.extend(waits.into_iter().filter(|wait| {
+            let number = i32::try_from(wait.number).unwrap_or(i32::MAX);
+            let stand = stand.get(&wait.run_id);
+            stand.is_some_and(|(begun, ended)| *ended || *begun > number.saturating_add(1))
+        }));
+    }
+    Ok(over)
 }
 
 /// The waits of these runs that have not ended, and whether what had come meanwhile has been looked

@@ -122,6 +122,28 @@ async fn one_that_is_down_for_a_moment_is_asked_again_until_the_script_waits_no_
 }
 
 #[tokio::test]
+async fn whoever_waits_no_longer_asks_no_longer() {
+    let down = Answers::Status(StatusCode::SERVICE_UNAVAILABLE);
+    for action in ["cancel", "resume"] {
+        let asking = Asking::new(down, "").await;
+        let run = &asking.ann.list("/api/v1/runs").await[0]["id"];
+        let path = format!("/api/v1/runs/{}/{action}", run.as_str().unwrap());
+        let done = asking.ann.post(&path, json!({})).await;
+        assert!(done.status.is_success(), "{}", done.body);
+        asking.app.settle().await;
+        asking.app.pass(hours(1)).await;
+        assert_eq!(asking.receiver.inbox.take().len(), 1, "{action}");
+        let delivery = asking.delivery().await;
+        assert_eq!(delivery["status"], "failed");
+        let reason = delivery["reason"].as_str().unwrap();
+        assert!(
+            reason.contains("does not wait for an answer any more"),
+            "{reason}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_may_not_be_reached_is_an_answer_that_says_so() {
     let app = TestApp::start().await;
     let ann = app.register("ann").await;
