@@ -3,7 +3,7 @@
 
 use super::{ann_alone, id, ok};
 use crate::harness::{Client, TestApp};
-use crate::receivers::webhooks::{Answers, Webhooks};
+use crate::receivers::{Answers, Webhooks};
 use http::StatusCode;
 use serde_json::{Value, json};
 use smarttasks_model::Timestamp;
