@@ -3,6 +3,7 @@
 //! The product lets only one process use a SQLite file. Here the replicas share the one handle on
 //! it, so that what they agree on is what Redis or the database told them.
 
+mod approvals;
 mod faults;
 mod limits;
 mod logins;

@@ -21,7 +21,11 @@ struct Asked {
 
 impl Asked {
     async fn new(title: &str) -> Self {
-        let app = TestApp::start().await;
+        Self::with(title, &[]).await
+    }
+
+    async fn with(title: &str, settings: &[(&str, &str)]) -> Self {
+        let app = TestApp::start_with(settings).await;
         let ann = app.register("ann").await;
         ann.remove_starter_rules().await;
         ann.create_rule("Ask <first>", "task.created", SCRIPT).await;
@@ -137,7 +141,7 @@ async fn a_link_leads_to_a_page_that_asks_again_and_its_button_decides() {
             let page = page(&opened);
             for shown in [
                 "May &quot;The &lt;b&gt;report&lt;/b&gt; &amp; &quot;more&quot;&quot; be closed?",
-                "the rule “Ask &lt;first&gt;” of ann",
+                "the rule “Ask &lt;first&gt;” (ann)",
                 "Monday, 2 March 2026, 11:00 (UTC)",
                 "<form method=\"post\"",
             ] {
@@ -370,6 +374,18 @@ async fn questions_are_found_by_whom_they_ask_where_they_stand_and_their_run() {
     let wrong = asked.ann.get("/api/v1/approvals?status=maybe").await;
     assert_eq!(wrong.pointers(), ["?status"]);
     asked.app.pass(hours(2)).await;
+}
+
+#[tokio::test]
+async fn a_question_goes_with_its_run() {
+    let asked = Asked::with("Report", &[("retention.runs", "1d")]).await;
+    let link = asked.link("yes");
+    assert_eq!(asked.press(&link).await.status, 200);
+    asked.app.pass(hours(20)).await;
+    assert_eq!(asked.approval().await["status"], "approved");
+    asked.app.pass(hours(6)).await;
+    assert_eq!(asked.ann.list("/api/v1/approvals").await.len(), 0);
+    assert_eq!(asked.open(&link).await.status, 404);
 }
 
 fn id(of: &Value) -> String {

@@ -25,7 +25,7 @@ const CLOCKS: [&str; 4] = ["SystemTime::now", "Utc::now", "Local::now", "Instant
 
 /// Where a clock may be read, and why there. Instants measure durations; they say nothing of when
 /// something is due.
-const CLOCK_READERS: [(&str, &str); 12] = [
+const CLOCK_READERS: [(&str, &str); 14] = [
     ("model/src/time.rs", "is the clock"),
     (
         "store/src/reader.rs",
@@ -63,6 +63,14 @@ const CLOCK_READERS: [(&str, &str); 12] = [
     (
         "notifier/src/email/relay.rs",
         "closes connections that idled for too long",
+    ),
+    (
+        "notifier/src/client/mod.rs",
+        "measures how long an attempt took",
+    ),
+    (
+        "notifier/src/request/mod.rs",
+        "measures how long an attempt took",
     ),
     (
         "notifier/src/webhook/mod.rs",

@@ -131,7 +131,7 @@ const URL: &str = "http://127.0.0.1:9/hooks";
 /// Somebody who has one of everything and at least two in every list.
 pub(crate) struct Owner {
     pub(crate) client: Client,
-    /// An id of each, by the name of the collection in the path.
+    /// An id of each, by the name of the collection in the path, or by the path that takes no other.
     ids: BTreeMap<&'static str, String>,
 }
 
@@ -156,9 +156,14 @@ impl Owner {
     async fn make_the_rest(&mut self, app: &TestApp) {
         let mut tasks = Vec::new();
         let question = "approve(task.creator, \"Well?\", days(1));";
-        self.client
-            .create_rule("Asks", "task.created", question)
-            .await;
+        for (name, script) in [
+            ("Asks", question),
+            ("Waits", "sleep(days(1));"),
+            ("Fails", "if task.title == \"First\" { throw \"no\"; }"),
+        ] {
+            let rule = self.client.create_rule(name, "task.created", script).await;
+            self.ids.insert(name, id(&rule));
+        }
         for title in ["First", "Second"] {
             let task = json!({ "title": title, "assignee_id": self.client.id() });
             tasks.push(id(&self.client.create_task(task).await));
@@ -174,6 +179,15 @@ impl Owner {
         }
         app.settle().await;
         self.ids.insert("tasks", tasks.swap_remove(0));
+        for (route, rule, number) in [
+            ("runs/{id}/cancel", "Waits", 0),
+            ("runs/{id}/resume", "Waits", 1),
+            ("runs/{id}/retry", "Fails", 0),
+        ] {
+            let path = format!("/api/v1/rules/{}/runs", self.ids[rule]);
+            let runs = self.client.list(&path).await;
+            self.ids.insert(route, id(&runs[number]));
+        }
         for list in ["runs", "deliveries", "events", "approvals"] {
             let first = self.client.list(&format!("/api/v1/{list}?limit=1")).await;
             self.ids.insert(list, id(&first[0]));
@@ -196,7 +210,8 @@ impl Owner {
             if !segment.starts_with('{') {
                 return segment;
             }
-            let id = self.ids.get(before);
+            let path = route.path.trim_start_matches("/api/v1/");
+            let id = self.ids.get(path).or_else(|| self.ids.get(before));
             id.unwrap_or_else(|| panic!("no id is known for {}", route.name()))
         });
         segments.collect::<Vec<_>>().join("/")

@@ -23,6 +23,9 @@ use serde_json::{Map, Value, json};
 use smarttasks_model::{EventType, Invalid, NewTask, Recipient, Task, TaskChanges, TaskId, UserId};
 
 /// One thing that a script asks for.
+///
+/// The journals of runs that wait tell one from another by its JSON, which must therefore stay as
+/// it is from one version of SmartTasks to the next.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {

@@ -392,6 +392,47 @@ fn numbers_come_back_from_a_journal_as_they_were() {
     }
 }
 
+/// Journals outlive the program that wrote them: whoever changes what is hashed here, such as the
+/// JSON of an action, stops every run that waits when SmartTasks is upgraded.
+#[test]
+fn what_a_journal_tells_calls_by_stays_as_it_is() {
+    let walk = World::new().walk(
+        "email(task.owner, \"s\", \"t\"); notify(task.owner, \"s\", \"t\"); webhook(\"ops\", #{ a: [1, 1.5, ()] });
+        task.update(#{ title: \"x\", priority: HIGH, due_at: now(), fields: #{ a: 1 } }); task.assign(()); task.comment(\"x\");
+        task.tag(\"x\"); task.untag(\"x\"); create_task(#{ title: \"x\" }); emit(\"a.b\", 1);
+        tasks(#{ status: \"todo\", limit: 5 }); count(#{ open: true, assignee: task.creator });
+        sleep(days(1)); sleep_until(now()); wait_for(\"task.*\", days(1)); approve(task.creator, \"Well?\", days(1));
+        http(#{ url: \"https://example.com\", headers: #{ a: \"b\" }, body: 1, timeout: hours(2) });",
+    );
+    assert_eq!(walk.error, None);
+    let entries = walk.segments.iter().flat_map(|of| &of.entries);
+    let told: Vec<_> = entries
+        .map(|of| (of.call.as_str(), of.digest.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("email", "324ff9c3d6058d00"),
+            ("notify", "7b6a7f2808e0d382"),
+            ("webhook", "05943ddfcf9bf309"),
+            ("task.update", "b378b4a881187ab5"),
+            ("task.assign", "54d1759fb4022409"),
+            ("task.comment", "f44871f7827f6c6a"),
+            ("task.tag", "a47e73cad61535be"),
+            ("task.untag", "03f24e0f7151316c"),
+            ("create_task", "a1b8bfdae9fc0cd2"),
+            ("emit", "574d4c1e1e7d1b1b"),
+            ("tasks", "8dfa6d754ce662f6"),
+            ("count", "22e6524b3c9a7d4f"),
+            ("sleep", "619d6a33617fad34"),
+            ("sleep_until", "660bca2de042b3a3"),
+            ("wait_for", "dff4d1dc7ec6e893"),
+            ("approve", "a0ea60018a435e42"),
+            ("http", "95952a96b22f476f"),
+        ]
+    );
+}
+
 /// A random script of waits and what they may stand in; `WAIT` stands for one.
 struct Writer {
     rng: Rng,

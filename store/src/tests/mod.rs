@@ -1,5 +1,6 @@
 //! What the store promises whoever writes through it.
 
+mod approvals;
 mod failures;
 mod quarantine;
 mod server;

@@ -42,14 +42,14 @@ async fn a_run_does_not_wait_for_what_it_does_itself_nor_for_its_trigger() {
 emit("flow.step", #{});
 let changed = wait_for("task.*", hours(1));
 let step = wait_for("flow.step", hours(1));
-email(task.owner, `Saw ${changed?.type}${step?.type}`, "");"#;
+email(task.owner, `Saw ${changed?.type}${step?.type}.`, "");"#;
     rule(&ann, "task.created", script, json!({})).await;
     ann.create_task(json!({ "title": "Mine" })).await;
     app.settle().await;
     assert_eq!(the_run(&ann).await["status"], "suspended");
     app.pass(hours(1)).await;
     app.pass(hours(1)).await;
-    assert_eq!(app.subjects_to("ann"), ["Saw "]);
+    assert_eq!(app.subjects_to("ann"), ["Saw ."]);
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ impl Shown {
             false => ("no", "No", "yes"),
         };
         let body = format!(
-            "<p class=\"brand\">SmartTasks</p><main><h1>Please decide</h1>{about}\
+            "<p class=\"brand\">SmartTasks</p><main><p class=\"label\">Please decide</p>{about}\
              <form method=\"post\" action=\"{id}\">\
              <input type=\"hidden\" name=\"answer\" value=\"{answer}\">\
              <input type=\"hidden\" name=\"token\" value=\"{token}\">\
@@ -174,9 +174,9 @@ impl Shown {
             _ => "",
         };
         let outcome = self.approval.outcome(&self.zone).unwrap_or_default();
-        let outcome = format!("<p class=\"outcome\">{before}{}</p>", escaped(&outcome));
+        let outcome = format!("<p class=\"said\">{before}{}</p>", escaped(&outcome));
         let body = format!(
-            "<p class=\"brand\">SmartTasks</p><main><h1>{title}</h1>{}</main>",
+            "<p class=\"brand\">SmartTasks</p><main><p class=\"label\">{title}</p>{}</main>",
             self.about(&outcome)
         );
         private_page(status, title, STYLE, &body)
@@ -185,16 +185,16 @@ impl Shown {
     /// The question, `then`, and what one must know to answer it.
     fn about(&self, then: &str) -> String {
         let asked = &self.approval.asked;
-        let mut about = format!(
-            "<p class=\"question\">{}</p>{then}<dl>",
-            escaped(&asked.question)
-        );
+        let mut about = format!("<h1>{}</h1>{then}<dl>", escaped(&asked.question));
         let until = asked.expires_at.in_words(&self.zone);
-        let rule = format!("the rule “{}” of {}", asked.rule_name, self.workspace);
+        let rule = format!("the rule “{}” ({})", asked.rule_name, self.workspace);
         for (term, text) in [
             ("Task", asked.task_title.as_deref()),
             ("Asked by", Some(rule.as_str())),
-            ("Asked", Some(self.approval.name_of(asked.user_id))),
+            (
+                "To be answered by",
+                Some(self.approval.name_of(asked.user_id)),
+            ),
             ("Answer until", Some(until.as_str())),
         ] {
             if let Some(text) = text {
@@ -217,15 +217,15 @@ fn refused(error: Error) -> Response {
 }
 
 fn unknown() -> Response {
-    let said = "This link leads nowhere. Open it from the mail again, whole and unchanged; if the mail \
-                is old, what it asks may have been forgotten.";
-    message(StatusCode::NOT_FOUND, "Nothing here", said)
+    let said = "Please open it from the mail again, whole and unchanged. If the mail is old, what it \
+                asked may have been forgotten.";
+    message(StatusCode::NOT_FOUND, "This link leads nowhere", said)
 }
 
 fn message(status: StatusCode, title: &str, said: &str) -> Response {
     let body = format!(
         "<p class=\"brand\">SmartTasks</p><main><h1>{title}</h1>\
-         <p class=\"question\">{said}</p></main>"
+         <p class=\"said\">{said}</p></main>"
     );
     private_page(status, title, STYLE, &body)
 }
