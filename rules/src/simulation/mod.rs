@@ -67,7 +67,7 @@ pub struct Simulation {
 #[derive(Debug)]
 pub enum Step {
     /// It has asked this of the stored tasks, as of its instant, and goes on with the answer.
-    Ask(Query, Timestamp),
+    Ask(Box<Query>, Timestamp),
     /// It has ended.
     Done(Box<Timeline>),
 }
@@ -109,7 +109,7 @@ impl Simulation {
             if let Some(Need::Query(query)) = &outcome.need {
                 self.inputs.spent = outcome.duration.saturating_sub(outcome.replaying);
                 self.asked = Some(query.clone());
-                return Step::Ask(query.clone(), self.inputs.now);
+                return Step::Ask(Box::new(query.clone()), self.inputs.now);
             }
             if let Some(told) = self.take(outcome) {
                 return Step::Done(Box::new(told));

@@ -170,7 +170,7 @@ impl Simulation {
             Coming::Given { at, event } => {
                 let GivenEvent {
                     kind, data, task, ..
-                } = event;
+                } = *event;
                 Some(self.event(at.max(self.inputs.now), kind, &data, task.as_ref()))
             }
             Coming::Recorded(event) => {
