@@ -7,7 +7,7 @@
 mod book;
 mod broker;
 mod deaths;
-mod dice;
+pub mod dice;
 mod load;
 mod network;
 mod replicas;
@@ -31,6 +31,6 @@ const GLANCE: Duration = Duration::from_millis(20);
 
 /// Shown when the test fails, and with `--nocapture`.
 #[expect(clippy::print_stdout, reason = "the seed and the figures of a test")]
-fn say(text: &str) {
+pub fn say(text: &str) {
     println!("{text}");
 }

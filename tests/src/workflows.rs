@@ -1,6 +1,7 @@
 //! Scripts that wait: what they do, when, and once.
 
 mod control;
+mod deaths;
 mod waking;
 
 use crate::harness::{Client, TestApp, hours, seconds};
