@@ -82,7 +82,7 @@ pub enum Coming {
         /// When.
         at: Timestamp,
         /// What.
-        event: GivenEvent,
+        event: Box<GivenEvent>,
     },
     /// Recorded: the task is then as the event left it.
     Recorded(Arc<Event>),
@@ -102,7 +102,7 @@ impl Coming {
             .into_iter()
             .map(|event| Self::Given {
                 at: start + event.after,
-                event,
+                event: Box::new(event),
             })
             .collect();
         all.sort_by_key(Self::at);

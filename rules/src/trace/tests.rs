@@ -2,8 +2,8 @@ use super::*;
 use crate::{Limits, RuleFacts, WorkspaceFacts};
 use serde_json::json;
 use smarttasks_model::{
-    ChangeId, Event, EventData, EventId, EventType, NewTask, RuleId, RunId, Snapshot, TaskId,
-    Timestamp, UserId, WorkspaceId,
+    ChangeId, Event, EventData, EventId, EventType, NewTask, RuleId, RunId, TaskId, Timestamp,
+    UserId, WorkspaceId,
 };
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn inputs() -> Inputs {
             depth: 0,
             actor_id: None,
             rule_id: None,
-            data: EventData::System(Box::new(Snapshot::default())),
+            data: EventData::System(Box::default()),
         }),
         task: Some(Arc::new(task)),
         users: Arc::default(),
