@@ -70,7 +70,7 @@ impl Started {
         let workspace = WorkspaceFacts {
             id: past.run.workspace_id,
             name: start.workspace_name.clone(),
-            timezone: start.timezone.clone(),
+            timezone: start.timezone,
         };
         Self {
             id: past.run.id,
@@ -158,7 +158,7 @@ impl Started {
                 rule_name: self.rule.facts.name.clone(),
                 owner_id: self.rule.facts.owner_id,
                 workspace_name: self.workspace.name.clone(),
-                timezone: self.workspace.timezone.clone(),
+                timezone: self.workspace.timezone,
             },
         }
     }
