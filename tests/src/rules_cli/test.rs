@@ -82,3 +82,24 @@ async fn tests_that_cannot_be_run_fail_and_the_others_run() {
     let untested = desk.rules_with(&[], &["test", "rules/none.rhai"]).await;
     untested.told(1, &["error[unreadable]: No such file"]);
 }
+
+#[tokio::test]
+async fn a_rule_that_waits_is_tested_in_virtual_time() {
+    let desk = Desk::new().await;
+    let script = "email(task.creator, task.title, \"x\");\nsleep(days(1));\ntask.tag(\"late\");";
+    desk.write("a.rhai", &rule("A", script));
+    let test = |after: &str| {
+        format!(
+            "now = \"2026-12-04T08:00:00Z\"\n[[test]]\nname = \"a day later\"\ntask = {{ title = \"Pay\" }}\n\
+             timeline = [{{ action = \"email\" }}, {{ after = \"{after}\", action = \"task.tag\" }}]"
+        )
+    };
+    desk.write("a.test.toml", &test("1d"));
+    let said = desk.rules_with(&[], &["test", "rules"]).await;
+    said.told(0, &["1 rule: 1 passed, 0 failed"]);
+    desk.write("a.test.toml", &test("2d"));
+    let said = desk.rules_with(&[], &["test", "rules"]).await;
+    let differs =
+        "       moment 2, Pay: label late after 1d:\n         `after` is \"1d\", expected \"2d\"\n";
+    said.told(1, &["FAILED rules/a.test.toml: a day later\n", differs]);
+}

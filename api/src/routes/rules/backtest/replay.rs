@@ -15,7 +15,7 @@ use smarttasks_rules::{
 };
 use smarttasks_store::rules::Rule;
 use smarttasks_store::{events, tasks};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,8 @@ const EVENTS: usize = 10_000;
 const BYTES: usize = 64 * 1024 * 1024;
 /// Events that are read at once.
 const PART: u64 = 500;
+/// Later events that a run about no task may meet.
+const LATER: usize = 1_000;
 /// How long it may take.
 const TIME: Duration = Duration::from_secs(10);
 /// How long a run may go on after the event that started it.
@@ -41,6 +43,8 @@ pub(super) struct Replay<'a> {
     program: Arc<Program>,
     around: Surroundings,
     events: Vec<Arc<Event>>,
+    /// The places of those about each task.
+    about: HashMap<TaskId, Vec<usize>>,
     truncated: bool,
     /// What the rule keeps: it begins with nothing.
     state: Arc<Map<String, Value>>,
@@ -68,6 +72,7 @@ impl<'a> Replay<'a> {
             program,
             around: Surroundings::of(app, rule.workspace_id).await?,
             spec,
+            about: places(&events),
             events,
             truncated,
             state: Arc::default(),
@@ -135,21 +140,37 @@ impl<'a> Replay<'a> {
             task: task.clone(),
             state: Arc::clone(&self.state),
         };
-        let later = self.events.get(number + 1..).unwrap_or_default().iter();
-        let about = |of: &&Arc<Event>| event.task_id.is_none() || of.task_id == event.task_id;
-        let waits = self.program.suspends();
-        let later = later.filter(|_| waits).filter(about);
         let circumstances = Circumstances {
             inputs: self.around.inputs(&tried, (**event).clone(), event.time),
             stored: None,
             until: event.time + LONGEST,
-            events: later.map(|of| Coming::Recorded(Arc::clone(of))).collect(),
+            events: self.later(event, number),
             answers: GivenAnswers::default(),
             deadlines: false,
             endpoints: Some(self.around.endpoints.clone()),
         };
         let simulation = Simulation::new(Arc::clone(&self.program), circumstances);
         run(self.app, self.workspace, simulation).await
+    }
+
+    /// What a run that waits may meet after the event that started it.
+    fn later(&self, event: &Event, number: usize) -> VecDeque<Coming> {
+        let recorded = |of: &Arc<Event>| Coming::Recorded(Arc::clone(of));
+        if !self.program.suspends() {
+            return VecDeque::new();
+        }
+        match event.task_id {
+            Some(task) => {
+                let places = self.about.get(&task).into_iter().flatten();
+                let later = places.filter(|place| **place > number);
+                let events = later.filter_map(|place| self.events.get(*place));
+                events.map(recorded).collect()
+            }
+            None => {
+                let later = self.events.iter().skip(number + 1);
+                later.take(LATER).map(recorded).collect()
+            }
+        }
     }
 
     /// The task as the event left it, or the last before it; or else as it is now.
@@ -189,6 +210,16 @@ impl<'a> Replay<'a> {
             error: timeline.error,
         })
     }
+}
+
+fn places(events: &[Arc<Event>]) -> HashMap<TaskId, Vec<usize>> {
+    let mut places: HashMap<TaskId, Vec<usize>> = HashMap::new();
+    for (place, event) in events.iter().enumerate() {
+        if let Some(task) = event.task_id {
+            places.entry(task).or_default().push(place);
+        }
+    }
+    places
 }
 
 fn pattern(trigger: &Trigger) -> Option<&EventPattern> {
