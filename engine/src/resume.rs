@@ -27,6 +27,10 @@ use std::time::Duration;
 const AGAIN: Duration = Duration::from_millis(500);
 /// But no longer than this.
 const AGAIN_AT_MOST: Duration = Duration::from_secs(60);
+/// Bytes of the journals that a batch holds; with more, the rest is left.
+const JOURNALS: usize = 16 * 1024 * 1024;
+/// Runs whose journals are read together.
+const PART: usize = 20;
 /// After so many failures to go on a run is paused.
 const FAILURES: u32 = 10;
 
@@ -134,15 +138,16 @@ impl Engine {
                 _ => {}
             }
         }
+        let ids = wakes.iter().map(|wake| wake.wait.run_id);
+        let mut waiting = runs::waiting(&self.db, ids.clone()).await?;
+        let for_events = waits::of(&self.db, ids).await?;
+        asked.extend(for_events.values().filter_map(|(_, event)| *event));
         let events = waits::events_by_ids(&self.db, asked).await?;
         let rest = waiters.iter().filter_map(|of| {
             let event = events.get(&of.event_id)?;
             Some((event.clone(), of.after))
         });
         resumed.waiters = rest.collect();
-        let ids = wakes.iter().map(|wake| wake.wait.run_id);
-        let mut waiting = runs::waiting(&self.db, ids.clone()).await?;
-        let for_events = waits::of(&self.db, ids).await?;
         let mut woken = Vec::new();
         for wake in wakes {
             let Some(run) = waiting.get(&wake.wait.run_id).filter(|of| fits(of, wake)) else {
@@ -165,15 +170,21 @@ impl Engine {
         waiting: &Waiting,
         wake: &Wake,
         events: &HashMap<EventId, Event>,
-        for_events: &HashMap<WaitId, (EventWait, bool)>,
+        for_events: &HashMap<WaitId, (EventWait, Option<EventId>)>,
         resumed: &mut Resumed,
     ) -> Result<Option<Value>, HandlerError> {
         let wait = wait_of(waiting);
+        let for_event = for_events.get(&wake.wait);
+        if let Some((_, Some(event))) = for_event
+            && let Some(event) = events.get(event)
+        {
+            return Ok(Some(json!(event)));
+        }
         Ok(match (&wake.because, wait) {
             (Because::Retry, _) => Some(Value::Null),
             (Because::Answer { value }, _) => Some(value.clone()),
             (Because::Event { event_id }, _) => events.get(event_id).map(|event| json!(event)),
-            (Because::Look, _) => match for_events.get(&wake.wait) {
+            (Because::Look, _) => match for_event {
                 Some((wait, _)) => {
                     let found = waits::first(&self.db, wait).await?;
                     if found.is_none() {
@@ -183,11 +194,10 @@ impl Engine {
                 }
                 None => None,
             },
-            // It may have come in time, and wait behind others to be handled; or it has been handled,
-            // and lets the run go on.
-            (Because::Time, Some(Wait::Event { .. })) => match for_events.get(&wake.wait) {
+            // It may have come in time, and wait behind others to be handled.
+            (Because::Time, Some(Wait::Event { .. })) => match for_event {
                 Some((wait, _)) => Some(json!(waits::first(&self.db, wait).await?)),
-                None => None,
+                None => Some(Value::Null),
             },
             (Because::Time | Because::Skipped, Some(Wait::Http { .. })) => Some(json!({
                 "status": 0, "headers": {}, "body": "", "json": null,
@@ -229,8 +239,7 @@ impl Engine {
             .pinned(woken.iter().map(|of| &of.waiting))
             .await?;
         let tasks = self.tasks_of(&woken).await?;
-        let ids = woken.iter().map(|of| of.waiting.run.id);
-        let mut segments = runs::segments(&self.db, ids).await?;
+        let (woken, mut segments) = self.journals(woken, now, resumed).await?;
         let (mut jobs, mut started) = (Vec::new(), Vec::new());
         for woken in woken {
             let run = &woken.waiting.run;
@@ -267,6 +276,28 @@ impl Engine {
             }
         }
         Ok((jobs, started))
+    }
+
+    /// What has happened in these runs, as JSON. Those that would take too much memory beside the
+    /// others go on later.
+    async fn journals(
+        &self,
+        woken: Vec<Woken>,
+        now: Timestamp,
+        resumed: &mut Resumed,
+    ) -> Result<(Vec<Woken>, HashMap<RunId, Vec<String>>)> {
+        let (mut kept, mut segments, mut bytes) = (Vec::new(), HashMap::new(), 0);
+        let mut woken = woken.into_iter().peekable();
+        while woken.peek().is_some() && bytes < JOURNALS {
+            let part: Vec<Woken> = woken.by_ref().take(PART).collect();
+            let ids = part.iter().map(|of| of.waiting.run.id);
+            let found = runs::segments(&self.db, ids).await?;
+            bytes += found.values().flatten().map(String::len).sum::<usize>();
+            segments.extend(found);
+            kept.extend(part);
+        }
+        resumed.later.extend(woken.map(|of| (of.wake, now)));
+        Ok((kept, segments))
     }
 
     async fn tasks_of(&self, woken: &[Woken]) -> Result<HashMap<TaskId, Arc<Task>>> {

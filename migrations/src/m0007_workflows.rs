@@ -21,6 +21,7 @@ crate::migration! {
             .col(uuid_null("task_id"))
             .col(text("pattern"))
             .col(boolean("looked"))
+            .col(uuid_null("event_id"))
             .col(text("body")),
         Table::create()
             .table("approvals")

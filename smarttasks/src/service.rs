@@ -335,8 +335,12 @@ pub fn limits(config: &Config) -> Limits {
         state_bytes: rules.state_bytes.bytes(),
         source_bytes: rules.script_bytes.bytes(),
         log_bytes: rules.log_bytes.bytes(),
+        journal_entries: rules.journal_entries.get(),
+        journal_bytes: rules.journal_bytes.bytes(),
+        replay_operations: rules.replay_operations.get(),
+        sleep: rules.longest_wait,
+        http_timeout: rules.http_timeout,
         cron_interval: rules.min_cron_interval,
-        ..Limits::default()
     }
 }
 

@@ -17,7 +17,7 @@ use smarttasks_model::{
     Because, ChangeId, Event, EventId, EventPattern, EventType, Message, RunId, TaskId, Timestamp,
     WaitId, Waiters, Wake, WorkspaceId,
 };
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -104,6 +104,7 @@ pub fn begin(tx: &mut Tx, wait: &EventWait) -> Result<()> {
         task_id: wait.task_id.map(|id| id.0),
         pattern: wait.pattern.as_str().to_owned(),
         looked: false,
+        event_id: None,
         body,
     };
     tx.insert::<run_waits::Entity>(row.into_active_model());
@@ -160,15 +161,14 @@ pub async fn over(db: &Db, waits: impl IntoIterator<Item = WaitId>) -> Result<Ha
     Ok(over)
 }
 
-/// The waits of these runs that have not ended, and whether what had come meanwhile has been looked
-/// for.
+/// The waits of these runs that have not ended, with the event that has come.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn of(
     db: &Db,
     runs: impl IntoIterator<Item = RunId>,
-) -> Result<HashMap<WaitId, (EventWait, bool)>> {
+) -> Result<HashMap<WaitId, (EventWait, Option<EventId>)>> {
     let mut found = HashMap::new();
     for runs in chunks(runs) {
         let rows = run_waits::Entity::find()
@@ -176,9 +176,9 @@ pub async fn of(
             .all(db.reader())
             .await?;
         for row in rows {
-            let looked = row.looked;
+            let event = row.event_id.map(EventId);
             let wait = EventWait::try_from(row)?;
-            found.insert(wait.wait, (wait, looked));
+            found.insert(wait.wait, (wait, event));
         }
     }
     Ok(found)
@@ -214,7 +214,10 @@ pub async fn first(db: &Db, wait: &EventWait) -> Result<Option<Event>> {
             .filter(events::Column::At.lt(until.unix_millis()));
         query = match wait.task_id {
             Some(task) => query.filter(events::Column::TaskId.eq(task.0)),
-            None => query.filter(events::Column::Kind.like(like(&wait.pattern))),
+            // It lets too much through: `*` stands for one segment, `%` for any number.
+            None => {
+                query.filter(events::Column::Kind.like(wait.pattern.as_str().replace('*', "%")))
+            }
         };
         let rows = query
             .order_by_asc(events::Column::At)
@@ -235,11 +238,6 @@ pub async fn first(db: &Db, wait: &EventWait) -> Result<Option<Event>> {
         }
         offset += LOOK;
     }
-}
-
-/// A pattern for the database, which lets too much through: `%` also stands for several segments.
-fn like(pattern: &EventPattern) -> String {
-    pattern.as_str().replace('_', "\\_").replace('*', "%")
 }
 
 /// Wakes the runs that wait for these events: a few at once, many in messages of their own.
@@ -279,7 +277,7 @@ async fn wake_part(tx: &mut Tx, events: &[&Event]) -> Result<()> {
         }
         return Ok(());
     }
-    let mut woken = BTreeSet::new();
+    let mut woken = BTreeMap::new();
     for event in events {
         tell(tx, event, &found, &mut woken)?;
     }
@@ -295,7 +293,7 @@ pub async fn wake_page(tx: &mut Tx, event: &Event, after: Option<RunId>) -> Resu
         return Ok(());
     };
     let found = select(tx, asked, after).await?;
-    let mut woken = BTreeSet::new();
+    let mut woken = BTreeMap::new();
     tell(tx, event, &found, &mut woken)?;
     if found.len() as u64 >= PAGE
         && let Some((last, _)) = found.last()
@@ -314,10 +312,10 @@ fn tell(
     tx: &mut Tx,
     event: &Event,
     found: &[(EventWait, bool)],
-    woken: &mut BTreeSet<RunId>,
+    woken: &mut BTreeMap<RunId, EventId>,
 ) -> Result<()> {
     for (wait, looked) in found.iter().filter(|(wait, _)| wait.accepts(event)) {
-        if woken.contains(&wait.wait.run_id) {
+        if woken.contains_key(&wait.wait.run_id) {
             continue;
         }
         tx.publish(wait.wake(match looked {
@@ -325,16 +323,22 @@ fn tell(
             false => Because::Look,
         }))?;
         if *looked {
-            woken.insert(wait.wait.run_id);
+            woken.insert(wait.wait.run_id, event.id);
         }
     }
     Ok(())
 }
 
-/// What has been told of its event waits for no other.
-async fn claim(tx: &mut Tx, woken: BTreeSet<RunId>) -> Result<()> {
-    for runs in chunks(woken) {
-        run_waits::Entity::delete_many()
+/// What has been told of its event waits for no other: whatever wakes it from here on, it goes on
+/// with that.
+async fn claim(tx: &mut Tx, woken: BTreeMap<RunId, EventId>) -> Result<()> {
+    let mut of_event: BTreeMap<EventId, Vec<RunId>> = BTreeMap::new();
+    for (run, event) in woken {
+        of_event.entry(event).or_default().push(run);
+    }
+    for (event, runs) in of_event {
+        run_waits::Entity::update_many()
+            .col_expr(run_waits::Column::EventId, Expr::value(Some(event.0)))
             .filter(run_waits::Column::RunId.is_in(runs.into_iter().map(|id| id.0)))
             .exec(tx.write_conn())
             .await?;
@@ -382,7 +386,9 @@ fn patterns(kind: &EventType) -> Vec<String> {
 }
 
 async fn select(tx: &Tx, asked: Condition, after: Option<RunId>) -> Result<Vec<(EventWait, bool)>> {
-    let mut query = run_waits::Entity::find().filter(asked);
+    let mut query = run_waits::Entity::find()
+        .filter(asked)
+        .filter(run_waits::Column::EventId.is_null());
     if let Some(after) = after {
         query = query.filter(run_waits::Column::RunId.gt(after.0));
     }

@@ -12,6 +12,8 @@ pub struct Model {
     pub task_id: Option<Uuid>,
     pub pattern: String,
     pub looked: bool,
+    /// The first event that has come.
+    pub event_id: Option<Uuid>,
     pub body: String,
 }
 

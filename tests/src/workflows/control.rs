@@ -1,7 +1,7 @@
 //! What people do with runs.
 
 use super::{ann_alone, edit, rule, the_run};
-use crate::harness::{Client, hours};
+use crate::harness::{Client, TestApp, hours, seconds};
 use serde_json::{Value, json};
 
 const TWO: &str = "task.tag(\"one\");\nsleep(hours(1));\ntask.tag(\"two\");";
@@ -186,4 +186,38 @@ async fn runs_are_found_by_rule_task_status_and_time() {
         assert_eq!(runs.len(), found, "{query}");
     }
     app.pass(hours(1)).await;
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_go_on_is_tried_again_ten_times_and_then_paused() {
+    // A machine that is too slow for the segment after the wait, though not for what came before.
+    let settings = [("rules.wall_ms", "30"), ("rules.operations", "1000000000")];
+    let app = TestApp::start_with(&settings).await;
+    let ann = app.register("ann").await;
+    ann.remove_starter_rules().await;
+    let script = "task.tag(\"one\");\nsleep(hours(1));\nlet x = 0;\nwhile true { x += 1; }";
+    rule(&ann, "task.created", script, json!({})).await;
+    let task = ann.create_task(json!({ "title": "Pay" })).await;
+    app.settle().await;
+    app.pass(hours(1)).await;
+    for tried in 1..=10 {
+        let waiting = the_run(&ann).await;
+        assert_eq!(waiting["status"], "suspended", "after {tried} tries");
+        app.pass(seconds(61)).await;
+    }
+    let paused = the_run(&ann).await;
+    assert_eq!(paused["status"], "paused");
+    let message = paused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("30 ms"), "{message}");
+    assert_eq!(app.subjects_to("ann"), ["Run paused: flow"]);
+    app.pass(hours(2)).await;
+    assert_eq!(the_run(&ann).await["status"], "paused");
+    assert_eq!(tags(&ann, &task).await, json!(["one"]));
+
+    let resumed = ask(&ann, &paused, "resume", json!({})).await;
+    assert_eq!(resumed.status, 202, "{}", resumed.body);
+    app.settle().await;
+    assert_eq!(the_run(&ann).await["status"], "suspended");
+    let cancelled = ask(&ann, &paused, "cancel", json!({})).await;
+    assert_eq!(cancelled.body["status"], "cancelled", "{}", cancelled.body);
 }

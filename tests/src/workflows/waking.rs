@@ -130,3 +130,24 @@ async fn while_a_run_waits_another_is_left_out_begins_anew_or_beside_it() {
         app.pass(hours(1)).await;
     }
 }
+
+#[tokio::test]
+async fn an_event_of_a_long_type_is_found_that_came_before_its_wait_was_known() {
+    let (app, ann) = ann_alone().await;
+    let script = r#"let built = wait_for("ci.*.build_done", hours(1));
+email(workspace_owner, `Built ${built?.data?.build}`, "");"#
+        .replace("workspace_owner", "user(\"ann@example.com\")");
+    rule(&ann, "ci.main.build_asked", &script, json!({})).await;
+    // The first may be looked for before the second is there, or after.
+    for (kind, build) in [("build_asked", 0), ("build_done", 1), ("build_done", 2)] {
+        let event = json!({ "type": format!("ci.main.{kind}"), "data": { "build": build } });
+        assert_eq!(ann.post("/api/v1/events", event).await.status, 201);
+    }
+    app.settle().await;
+    app.pass(hours(1)).await;
+    let subjects = app.subjects_to("ann");
+    assert!(
+        subjects == ["Built 1"] || subjects == ["Built 2"],
+        "{subjects:?}"
+    );
+}

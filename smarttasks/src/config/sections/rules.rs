@@ -50,6 +50,17 @@ section! {
         state_bytes: ByteSize = WhenAbsent::Text("64KiB"),
         /// The log of one run; what comes after it is dropped.
         log_bytes: ByteSize = WhenAbsent::Text("16KiB"),
+        /// Actions, queries and waits of one run that waits.
+        journal_entries: NonZeroUsize = WhenAbsent::Text("1000"),
+        /// What is kept of one run that waits, as JSON.
+        journal_bytes: ByteSize = WhenAbsent::Text("1MiB"),
+        /// Operations of all segments of a run before the one that it is in: each time that it goes
+        /// on, it takes them again.
+        replay_operations: NonZeroU64 = WhenAbsent::Text("10000000"),
+        /// The longest wait of a script.
+        longest_wait: Duration = WhenAbsent::Text("366d"),
+        /// The longest wait for the answer to a request.
+        http_timeout: Duration = WhenAbsent::Text("7d"),
         /// The least time between two occurrences of a cron trigger.
         min_cron_interval: Duration = WhenAbsent::Text("60s"),
         /// How long the rules of one workspace may be evaluated in each minute, in each process. What
