@@ -41,6 +41,10 @@ impl From<Error> for ApiError {
                 Code::Conflict,
                 "Only a run that has failed, diverged or been cancelled can be tried again; see its `status`.",
             ),
+            Error::Conflict(Conflict::NoVersion) => Self::new(
+                Code::Conflict,
+                "The rule has been deleted, and with it the version that the run would need.",
+            ),
             Error::Conflict(Conflict::NoSegment) => Self::new(
                 Code::Conflict,
                 "The run did not end in going on after a wait; try it again from the `start`.",

@@ -67,6 +67,7 @@ pub(crate) async fn perform_all(
             continue;
         }
         let run = perform(tx, planned).await?;
+        let run = open.ended_with_its_task(planned, run);
         if run.status == RunStatus::Failed && planned.state.is_some() && followed(planned, runs) {
             // Others went on from what it would have kept.
             return Err(Error::Overtaken);
@@ -247,7 +248,7 @@ fn act<'a>(
                 workspace_id: workspace,
                 kind: kind.clone(),
                 task_id: planned.run.task_id,
-                time: now,
+                time: tx.now(),
                 traceparent: cause.traceparent,
                 change: fact(now, run, of_run),
                 depth: cause.depth,

@@ -9,7 +9,7 @@ use crate::rule_set::LoadedRule;
 use crate::turns::Turns;
 use serde_json::{Map, Value};
 use smarttasks_bus::HandlerError;
-use smarttasks_model::{EventId, RuleId, RunId, WorkspaceId};
+use smarttasks_model::{EventId, Overlap, RuleId, RunId, TaskId, WorkspaceId};
 use smarttasks_rules::{Answer, Inputs, Need, Outcome, Pool, Program, Query, ScriptError};
 use smarttasks_store::state::{self, State};
 use smarttasks_store::{Db, tasks};
@@ -31,6 +31,8 @@ pub(crate) struct Job {
     pub(crate) rule: Arc<LoadedRule>,
     pub(crate) program: Arc<Program>,
     pub(crate) inputs: Inputs,
+    /// Whether an event or a sweep begins its run, and it does not merely go on.
+    pub(crate) begins: bool,
     /// Whether nothing is done should the script act, and so nothing kept: the match has not held
     /// yet, or has been told.
     pub(crate) withheld: bool,
@@ -43,6 +45,13 @@ impl Job {
 
     fn rule_id(&self) -> RuleId {
         self.rule.facts.id
+    }
+
+    fn pair(&self) -> (RuleId, Option<TaskId>) {
+        (
+            self.rule_id(),
+            self.inputs.task.as_ref().map(|task| task.id),
+        )
     }
 
     /// Its rule and its message.
@@ -142,6 +151,8 @@ struct Rules {
     /// The runs that there are: of several events of one change, the first that a rule acts on
     /// counts.
     told: HashSet<RunId>,
+    /// Rules and tasks of which a run waits from here on, and no other begins.
+    closed: HashSet<(RuleId, Option<TaskId>)>,
 }
 
 /// What a turn leads to.
@@ -395,7 +406,9 @@ impl Turn {
 impl Rules {
     fn are_done_with(&self, job: &Job, give_up_after: Option<usize>) -> bool {
         let failures = self.failing.get(&job.rule_id()).copied().unwrap_or(0);
-        give_up_after.is_some_and(|most| failures >= most) || self.told.contains(&job.inputs.run_id)
+        give_up_after.is_some_and(|most| failures >= most)
+            || self.told.contains(&job.inputs.run_id)
+            || (job.begins && self.closed.contains(&job.pair()))
     }
 
     /// Takes note of what an evaluation led to; whether it is to be told.
@@ -413,6 +426,9 @@ impl Rules {
             && outcome.actions.iter().any(|of| of.task_id().is_some())
         {
             self.unsure.insert(rule);
+        }
+        if matches!(outcome.need, Some(Need::Wait(_))) && job.rule.overlap() == Overlap::Skip {
+            self.closed.insert(job.pair());
         }
         // A run that has waited is told of though it may only end.
         let told = outcome.error.is_some()

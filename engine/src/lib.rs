@@ -23,7 +23,7 @@ use evaluate::{Evaluator, Terms};
 use plan::{Candidate, Plan};
 use rule_set::RuleSets;
 use smarttasks_bus::{Batch, Handler, HandlerError};
-use smarttasks_model::{Event, Message};
+use smarttasks_model::{Event, Message, Overlap};
 use smarttasks_rules::Pool;
 use smarttasks_store::{Db, Error, Queue, runs};
 use std::sync::Arc;
@@ -91,17 +91,21 @@ impl Engine {
         Ok(planned)
     }
 
-    /// Without those that keep something and whose run there is already: what it kept would be kept
-    /// twice.
+    /// Without those that keep something and whose run there is already, or must not begin beside one
+    /// that waits: what they keep would be kept twice, or for nothing.
     async fn not_done_yet(
         &self,
         candidates: Vec<Candidate>,
     ) -> Result<Vec<Candidate>, HandlerError> {
         let stateful = candidates.iter().filter(|candidate| candidate.uses_state());
-        let existing = runs::known(&self.db, stateful.map(Candidate::run_id)).await?;
+        let existing = runs::known(&self.db, stateful.clone().map(Candidate::run_id)).await?;
+        let left_out = stateful.filter(|candidate| candidate.overlap() == Overlap::Skip);
+        let waiting = runs::known_unfinished(&self.db, left_out.map(Candidate::pair)).await?;
         Ok(candidates
             .into_iter()
-            .filter(|candidate| !existing.contains(&candidate.run_id()))
+            .filter(|candidate| {
+                !existing.contains(&candidate.run_id()) && !waiting.contains_key(&candidate.pair())
+            })
             .collect())
     }
 }

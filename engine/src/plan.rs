@@ -7,8 +7,8 @@ use crate::run::{PlannedRun, Started};
 use crate::turns::Turns;
 use smarttasks_bus::HandlerError;
 use smarttasks_model::{
-    Content, Event, Message, Notification, NotificationId, RuleId, RunId, Task, TaskId, Timestamp,
-    WebhookTarget, WorkspaceId,
+    Content, Event, Message, Notification, NotificationId, Overlap, RuleId, RunId, Task, TaskId,
+    Timestamp, WebhookTarget, WorkspaceId,
 };
 use smarttasks_store::runs::RunError;
 use smarttasks_store::{Db, Due, Timer, tasks};
@@ -40,6 +40,15 @@ impl Candidate {
 
     fn start(&self, task_id: Option<TaskId>, now: Timestamp) -> Started {
         Started::of(&self.event, &self.rule, &self.rule_set, task_id, now)
+    }
+
+    /// The rule, and the task that the run would be about.
+    pub(crate) fn pair(&self) -> (RuleId, Option<TaskId>) {
+        (self.rule.facts.id, self.event.task_id)
+    }
+
+    pub(crate) fn overlap(&self) -> Overlap {
+        self.rule.overlap()
     }
 
     pub(crate) fn uses_state(&self) -> bool {
@@ -115,6 +124,7 @@ impl Context {
                 Err(error) => plan.fail(&run, error.clone(), Vec::new(), 0),
                 Ok(program) => {
                     jobs.push(Job {
+                        begins: true,
                         withheld: false,
                         message: run.event().id,
                         program: Arc::clone(program),

@@ -73,6 +73,10 @@ struct Resumed {
     /// To be tried again then.
     later: Vec<(Wake, Timestamp)>,
     paused: Vec<(Waiting, Wake)>,
+    /// Runs with whose rule nobody can go on.
+    gone: Vec<Waiting>,
+    /// Rules of which a run goes on later: what they keep goes from run to run.
+    left: HashSet<RuleId>,
     /// Events that runs wait for, and after which of these to go on.
     waiters: Vec<(Event, Option<RunId>)>,
 }
@@ -186,7 +190,7 @@ impl Engine {
             (Because::Event { event_id }, _) => events.get(event_id).map(|event| json!(event)),
             (Because::Look, _) => match for_event {
                 Some((wait, _)) => {
-                    let found = waits::first(&self.db, wait).await?;
+                    let found = waits::first(&self.db, wait, false).await?;
                     if found.is_none() {
                         resumed.looked.push(wake.wait);
                     }
@@ -196,7 +200,7 @@ impl Engine {
             },
             // It may have come in time, and wait behind others to be handled.
             (Because::Time, Some(Wait::Event { .. })) => match for_event {
-                Some((wait, _)) => Some(json!(waits::first(&self.db, wait).await?)),
+                Some((wait, _)) => Some(json!(waits::first(&self.db, wait, true).await?)),
                 None => Some(Value::Null),
             },
             (Because::Time | Because::Skipped, Some(Wait::Http { .. })) => Some(json!({
@@ -243,11 +247,11 @@ impl Engine {
         let (mut jobs, mut started) = (Vec::new(), Vec::new());
         for woken in woken {
             let run = &woken.waiting.run;
-            let version = (run.rule_id, run.rule_version);
+            let version = woken.waiting.rule();
             let (Some(rule), Some(rule_set)) =
                 (rules.get(&version), rule_sets.get(&run.workspace_id))
             else {
-                // Whoever removes a workspace or a version ends its runs.
+                resumed.gone.push(woken.waiting);
                 continue;
             };
             let journal = journal(segments.remove(&run.id).unwrap_or_default(), &woken)?;
@@ -265,6 +269,7 @@ impl Engine {
                 }
                 Ok(program) => {
                     jobs.push(Job {
+                        begins: false,
                         withheld: false,
                         message,
                         program: Arc::clone(program),
@@ -315,10 +320,14 @@ impl Engine {
 
 /// Whether a run is at the wait that a message names.
 fn fits(waiting: &Waiting, wake: &Wake) -> bool {
-    let waits = waiting.run.waits;
+    waiting.run.waits == begun(wake)
+}
+
+/// How many waits a run has begun whom this lets go on.
+fn begun(wake: &Wake) -> u32 {
     match wake.because {
-        Because::Retry => waits == 0,
-        _ => waits == wake.wait.number + 1,
+        Because::Retry => 0,
+        _ => wake.wait.number + 1,
     }
 }
 
@@ -407,7 +416,9 @@ impl Resumed {
                 let planned = run.planned(*outcome, max_depth);
                 let changes = planned.changes();
                 let before: usize = self.runs.iter().map(PlannedRun::changes).sum();
-                if before > 0 && before + changes > CHANGES {
+                let rule = planned.run.rule_id;
+                if self.left.contains(&rule) || (before > 0 && before + changes > CHANGES) {
+                    self.left.insert(rule);
                     self.later.push((wake, now));
                 } else {
                     self.runs.push(planned);
@@ -460,13 +471,29 @@ async fn write(db: &Db, resumed: Resumed, batch: Batch) -> Result<()> {
             for (event, after) in &resumed.waiters {
                 waits::wake_page(tx, event, *after).await?;
             }
+            // A run has one timer: who comes late must not move that of a later wait.
+            let later = resumed
+                .later
+                .iter()
+                .map(|(wake, _)| (wake.wait.run_id, begun(wake)));
+            let paused = resumed
+                .paused
+                .iter()
+                .map(|(of, _)| (of.run.id, of.run.waits));
+            let gone = resumed.gone.iter().map(|of| (of.run.id, of.run.waits));
+            let held = runs::hold(tx, later.chain(paused).chain(gone)).await?;
             apply::perform_all(tx, &resumed.runs, &resumed.versions).await?;
             for (wake, at) in &resumed.later {
-                tx.schedule(Timer::of_run(wake.clone(), *at));
+                if held.contains(&wake.wait.run_id) {
+                    tx.schedule(Timer::of_run(wake.clone(), *at));
+                }
             }
-            let paused = resumed.paused.iter();
-            let waits = paused.map(|(of, _)| (of.run.id, of.run.waits));
-            let held = runs::hold(tx, waits).await?;
+            for waiting in &resumed.gone {
+                if held.contains(&waiting.run.id) {
+                    let why = "its rule is gone, with the version that it began with";
+                    runs::cancel(tx, waiting.run.workspace_id, waiting.run.id, why).await?;
+                }
+            }
             for (waiting, wake) in &resumed.paused {
                 if held.contains(&waiting.run.id) {
                     runs::pause(tx, waiting, wake).await?;

@@ -12,7 +12,7 @@ use smarttasks_model::{
 use smarttasks_rules::{Diagnostic, Pool, Program, RuleFacts, WorkspaceFacts};
 use smarttasks_store::endpoints::{self, Endpoint};
 use smarttasks_store::matches::Policy;
-use smarttasks_store::rules::{self, Rule};
+use smarttasks_store::rules::{self, Rule, Version};
 use smarttasks_store::runs::{RunError, Waiting};
 use smarttasks_store::workspaces::{self, Workspace};
 use smarttasks_store::{Db, Result};
@@ -91,7 +91,7 @@ pub(crate) struct RuleSets {
     pool: Pool,
     kept: Cache<WorkspaceId, Arc<RuleSet>>,
     /// Rules as they were when runs began that wait.
-    pinned: Cache<(RuleId, i64), Arc<LoadedRule>>,
+    pinned: Cache<(RuleId, i64, UserId), Arc<LoadedRule>>,
 }
 
 impl RuleSets {
@@ -134,26 +134,27 @@ impl RuleSets {
     pub(crate) async fn pinned(
         &self,
         runs: impl Iterator<Item = &Waiting>,
-    ) -> Result<HashMap<(RuleId, i64), Arc<LoadedRule>>, HandlerError> {
-        let (mut found, mut missing) = (HashMap::new(), HashMap::new());
-        for Waiting { run, start } in runs {
-            let version = (run.rule_id, run.rule_version);
+    ) -> Result<HashMap<(RuleId, i64, UserId), Arc<LoadedRule>>, HandlerError> {
+        let (mut found, mut missing) = (HashMap::new(), HashSet::new());
+        for waiting in runs {
+            let version = waiting.rule();
             match self.pinned.get(&version) {
                 Some(rule) => drop(found.insert(version, rule)),
-                None => drop(missing.insert(version, start.owner_id)),
+                None => drop(missing.insert(version)),
             }
         }
         if missing.is_empty() {
             return Ok(found);
         }
-        let versions = rules::pinned(&self.db, missing.keys().copied()).await?;
-        let rules = versions.into_iter().filter_map(|version| {
-            let author_id = *missing.get(&(version.rule_id, version.version))?;
-            Some(version.into_rule(author_id))
+        let wanted: HashSet<_> = missing.iter().map(|(rule, of, _)| (*rule, *of)).collect();
+        let versions = rules::pinned(&self.db, wanted).await?;
+        let rules = missing.iter().filter_map(|(rule, number, owner)| {
+            let is = |of: &&Version| of.rule_id == *rule && of.version == *number;
+            Some(versions.iter().find(is)?.clone().into_rule(*owner))
         });
         for (_, rule) in self.compile(rules.collect()).await? {
             let rule = Arc::new(rule);
-            let version = (rule.facts.id, rule.facts.version);
+            let version = (rule.facts.id, rule.facts.version, rule.facts.owner_id);
             self.pinned.insert(version, Arc::clone(&rule));
             found.insert(version, rule);
         }

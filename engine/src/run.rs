@@ -409,7 +409,7 @@ impl PlannedRun {
         self.run.status = RunStatus::Suspended;
         self.run.finished_at = None;
         self.run.resumes_at = Some(until);
-        self.run.waiting = serde_json::to_value(told(&wait)).ok();
+        self.run.waiting = serde_json::to_value(wait.without_secrets()).ok();
         self.run.waits += 1;
         if let Wait::Approval { user, .. } = &wait {
             self.asked = Some(Arc::new(run.asked(*user, segment)));
@@ -423,17 +423,6 @@ impl PlannedRun {
         }
         self.wait = Some(Arc::new((wait, since)));
     }
-}
-
-/// What others may know of a wait: the values of a request's headers may be secrets.
-fn told(wait: &Wait) -> Wait {
-    let mut wait = wait.clone();
-    if let Wait::Http { request, .. } = &mut wait {
-        for value in request.headers.values_mut() {
-            "…".clone_into(value);
-        }
-    }
-    wait
 }
 
 /// The change that an emitted event is: each is a fact of its own, and a rule may fire for each.

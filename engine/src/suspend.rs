@@ -3,14 +3,14 @@
 use crate::run::PlannedRun;
 use smarttasks_model::{
     ApprovalId, Because, Content, Message, Notification, NotificationId, Overlap, RuleId, RunId,
-    RunStatus, TaskId, UserId, WaitId, Wake,
+    RunStatus, TaskId, UserId, WaitId, Wake, WorkspaceId,
 };
 use smarttasks_rules::Wait;
 use smarttasks_store::approvals::{self, NewApproval};
-use smarttasks_store::runs::{self, Kept, Run};
+use smarttasks_store::runs::{self, Kept, Run, RunError};
 use smarttasks_store::waits::{self, EventWait, Since};
-use smarttasks_store::{Result, Timer, Tx};
-use std::collections::{HashMap, HashSet};
+use smarttasks_store::{Error, Result, Timer, Tx, tasks};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 type Pair = (RuleId, Option<TaskId>);
 
@@ -20,6 +20,9 @@ pub(crate) struct Open {
     held: HashSet<RunId>,
     /// The runs beside which no other of their rule and task may begin.
     unfinished: HashMap<Pair, RunId>,
+    /// The tasks about which runs are to wait, and which stay until the commit: whoever deletes one
+    /// afterwards finds the run.
+    tasks: HashSet<TaskId>,
 }
 
 impl Open {
@@ -45,7 +48,35 @@ impl Open {
                 runs::unfinished(tx, alone).await?
             }
         };
-        Ok(Self { held, unfinished })
+        Ok(Self {
+            held,
+            unfinished,
+            tasks: hold_tasks(tx, runs).await?,
+        })
+    }
+
+    /// A run does not begin to wait about a task that was deleted before.
+    pub(crate) fn ended_with_its_task(&self, planned: &PlannedRun, run: Run) -> Run {
+        let gone = |task: &TaskId| !self.tasks.contains(task);
+        if run.status != RunStatus::Suspended
+            || is_of_deletion(planned)
+            || !run.task_id.as_ref().is_some_and(gone)
+        {
+            return run;
+        }
+        Run {
+            status: RunStatus::Cancelled,
+            error: Some(RunError {
+                message: "the task was deleted".to_owned(),
+                line: None,
+                column: None,
+            }),
+            finished_at: Some(planned.now),
+            resumes_at: None,
+            waiting: None,
+            waits: planned.waits_before(),
+            ..run
+        }
     }
 
     /// Whether a run is to be done: one that goes on is where it was, one that begins finds no other
@@ -58,11 +89,18 @@ impl Open {
             Overlap::Parallel => Ok(true),
             Overlap::Skip => Ok(!self.unfinished.contains_key(&pair(planned))),
             Overlap::Restart => {
-                if let Some(before) = self.unfinished.remove(&pair(planned)) {
+                // One that fails takes nobody's place.
+                if planned.run.error.is_none()
+                    && let Some(before) = self.unfinished.remove(&pair(planned))
+                {
                     // It may have begun in this very transaction.
                     tx.flush().await?;
                     let why = "the rule was started again for the same task (overlap: restart)";
-                    runs::cancel(tx, planned.run.workspace_id, before, why).await?;
+                    match runs::cancel(tx, planned.run.workspace_id, before, why).await {
+                        // It has ended meanwhile.
+                        Err(Error::Conflict(_) | Error::NotFound(_)) => {}
+                        cancelled => drop(cancelled?),
+                    }
                 }
                 Ok(true)
             }
@@ -101,6 +139,26 @@ impl Open {
         }
         Ok(())
     }
+}
+
+async fn hold_tasks(tx: &Tx, runs: &[PlannedRun]) -> Result<HashSet<TaskId>> {
+    let mut of: BTreeMap<WorkspaceId, Vec<TaskId>> = BTreeMap::new();
+    let waits = runs.iter().filter(|planned| planned.wait.is_some());
+    for planned in waits.filter(|planned| !is_of_deletion(planned)) {
+        if let Some(task) = planned.run.task_id {
+            of.entry(planned.run.workspace_id).or_default().push(task);
+        }
+    }
+    let mut held = HashSet::new();
+    for (workspace, ids) in of {
+        held.extend(tasks::hold_all(tx, workspace, ids).await?);
+    }
+    Ok(held)
+}
+
+/// Of one that the deletion of its task began, the task is as it was.
+fn is_of_deletion(planned: &PlannedRun) -> bool {
+    planned.event.kind.as_str() == "task.deleted"
 }
 
 fn pair(planned: &PlannedRun) -> Pair {

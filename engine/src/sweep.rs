@@ -19,12 +19,12 @@ use crate::{Engine, PATIENCE, quarantine};
 use serde_json::{Map, json};
 use smarttasks_bus::{Batch, Handler, HandlerError};
 use smarttasks_model::{
-    ChangeId, Event, EventData, EventId, EventType, Message, RuleId, Snapshot, SweepPurpose,
-    SweepRange, Task, TaskId, Timestamp, derive_id,
+    ChangeId, Event, EventData, EventId, EventType, Message, Overlap, RuleId, Snapshot,
+    SweepPurpose, SweepRange, Task, TaskId, Timestamp, derive_id,
 };
 use smarttasks_store::matches::{self, Change, Match, Pair, decide};
-use smarttasks_store::{Db, Due, Error, Queue, Result, Timer, sweeps};
-use std::collections::HashMap;
+use smarttasks_store::{Db, Due, Error, Queue, Result, Timer, runs, sweeps};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Tasks of a page.
@@ -168,7 +168,8 @@ impl Engine {
         }
         let ids: Vec<RuleId> = page.rules.keys().copied().collect();
         let known = matches::between(&self.db, &ids, first.id, last.id).await?;
-        let (jobs, started) = jobs(page, &tasks, rule_set, &known, now);
+        let waiting = self.left_out(page, &tasks).await?;
+        let (jobs, started) = jobs(page, &tasks, rule_set, (&known, &waiting), now);
         let terms = Terms {
             cautious,
             give_up_after: Some(FAILURES),
@@ -194,6 +195,26 @@ impl Engine {
             page.leave_from(beyond, &mut tasks, last.id);
         }
         Ok(())
+    }
+
+    /// Of the rules that keep something, the tasks for which none may begin, because one waits: what it
+    /// keeps would be kept for nothing.
+    async fn left_out(&self, page: &Page, tasks: &[Arc<Task>]) -> Result<HashSet<Pair>> {
+        let rules = page.rules.values().filter(|rule| {
+            let program = rule.program.as_ref();
+            rule.overlap() == Overlap::Skip && program.is_ok_and(|of| of.uses_state())
+        });
+        let mut pairs = Vec::new();
+        for rule in rules {
+            for task in tasks {
+                pairs.push((rule.facts.id, Some(task.id)));
+            }
+        }
+        let waiting = runs::known_unfinished(&self.db, pairs).await?;
+        Ok(waiting
+            .into_keys()
+            .filter_map(|(rule, task)| Some((rule, task?)))
+            .collect())
     }
 
     /// Splits what comes after a page.
@@ -236,7 +257,7 @@ fn jobs(
     page: &mut Page,
     tasks: &[Arc<Task>],
     rule_set: &Arc<RuleSet>,
-    known: &HashMap<Pair, Match>,
+    (known, waiting): (&HashMap<Pair, Match>, &HashSet<Pair>),
     now: Timestamp,
 ) -> (Vec<Job>, Vec<Started>) {
     let mut broken = Vec::new();
@@ -257,8 +278,12 @@ fn jobs(
         for (rule, program, event) in &rules {
             let run = Started::of(event, rule, rule_set, Some(task.id), now);
             let pair = (rule.facts.id, task.id);
+            if waiting.contains(&pair) {
+                continue;
+            }
             let acting = page.change(known.get(&pair), pair.0, true);
             jobs.push(Job {
+                begins: true,
                 withheld: !matches!(acting, Change::Fire(_)),
                 message,
                 rule: Arc::clone(rule),

@@ -28,6 +28,13 @@ pub struct Wake {
     pub failures: u32,
 }
 
+impl Wake {
+    /// Whether it has with it what the run goes on with.
+    pub fn is_answered(&self) -> bool {
+        matches!(self.because, Because::Answer { .. })
+    }
+}
+
 /// Why a run may go on.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

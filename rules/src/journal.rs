@@ -99,6 +99,18 @@ pub enum Wait {
 pub use smarttasks_model::HttpRequest;
 
 impl Wait {
+    /// What others may know of it: the values of a request's headers may be secrets.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let mut wait = self.clone();
+        if let Self::Http { request, .. } = &mut wait {
+            for value in request.headers.values_mut() {
+                "…".clone_into(value);
+            }
+        }
+        wait
+    }
+
     /// When it ends at the latest.
     pub fn until(&self) -> Timestamp {
         match self {

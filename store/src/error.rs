@@ -79,6 +79,9 @@ pub enum Conflict {
     /// A run that has not ended, or has ended well, is not tried again.
     #[error("the run has not failed")]
     RunNotFailed,
+    /// The version of the rule with which the run is to be tried again has been deleted.
+    #[error("the version of the rule is gone")]
+    NoVersion,
     /// What the run was to go on with is not known.
     #[error("the run did not fail in going on")]
     NoSegment,

@@ -11,6 +11,7 @@ pub use versions::{Version, version, versions};
 
 pub(crate) use letter::Letter;
 pub(crate) use schedule::due_offsets;
+pub(crate) use versions::has_version;
 pub use versions::pinned;
 
 use crate::db::{at, chunks};

@@ -8,8 +8,8 @@ pub(crate) use control::any_unfinished;
 pub use control::{Retry, cancel, end_of_rule, end_of_task, retry, rule_of, skip_wait};
 pub use count::{Ended, FAILURES_IN_ROW, count};
 pub use waiting::{
-    SegmentRow, Start, Waiting, add_segment, advance, hold, pause, segments, steps, unfinished,
-    waiting,
+    SegmentRow, Start, Waiting, add_segment, advance, hold, known_unfinished, pause, segments,
+    steps, unfinished, waiting,
 };
 
 use crate::db::{at, chunks};

@@ -259,6 +259,20 @@ pub(crate) async fn due_of_rule(tx: &Tx, rule: RuleId) -> Result<Vec<Timer>> {
     Ok(rows.into_iter().filter_map(read).filter(is_due).collect())
 }
 
+/// With what a run is to go on at its timer.
+pub(crate) async fn wake_of(tx: &Tx, run: RunId) -> Result<Option<Wake>> {
+    let row = timers::Entity::find_by_id(run_key(run))
+        .one(tx.conn())
+        .await?;
+    Ok(row.and_then(read).and_then(|timer| match timer.due {
+        Due::Message { message, .. } => match *message {
+            Message::Wake(wake) => Some(*wake),
+            _ => None,
+        },
+        _ => None,
+    }))
+}
+
 /// When the next timer is due.
 ///
 /// # Errors

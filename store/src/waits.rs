@@ -27,6 +27,8 @@ const PAGE: u64 = 200;
 const LOOK: u64 = 200;
 /// Patterns that one statement asks by, and those of one event more.
 const PATTERNS: usize = 2_000;
+/// No event is handled later than this.
+const BACKLOG: Duration = Duration::from_secs(7 * 86_400);
 /// An event is recorded with the instant of its transaction's beginning: so much earlier it may seem
 /// to have happened than what it follows.
 const SLACK: Duration = Duration::from_secs(60);
@@ -65,6 +67,8 @@ impl EventWait {
     pub fn accepts(&self, event: &Event) -> bool {
         let since = &self.since;
         event.workspace_id == self.workspace_id
+            // What is addressed to one rule is told to nobody else.
+            && event.rule_id.is_none()
             && (self.task_id.is_none() || event.task_id == self.task_id)
             && self.pattern.matches(&event.kind)
             && event.time < since.until
@@ -200,25 +204,34 @@ pub async fn looked(tx: &mut Tx, waits: &[WaitId]) -> Result<()> {
     Ok(())
 }
 
-/// The first recorded event that is waited for.
+/// The first recorded event that is waited for; when it has been `looked` for before, one that has not
+/// been handled yet.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn first(db: &Db, wait: &EventWait) -> Result<Option<Event>> {
-    let (from, until) = (wait.since.at - SLACK, wait.since.until);
+pub async fn first(db: &Db, wait: &EventWait, looked: bool) -> Result<Option<Event>> {
+    let until = wait.since.until;
+    let mut from = wait.since.at - SLACK;
+    let pattern = wait.pattern.as_str();
+    if looked && pattern.contains('*') && wait.task_id.is_none() {
+        // All but what is still to be handled has been told; that is not as old.
+        from = from.max(until - BACKLOG);
+    }
+    let kind = match pattern.contains('*') {
+        // It lets too much through: `*` stands for one segment, `%` for any number.
+        true => events::Column::Kind.like(pattern.replace('*', "%")),
+        false => events::Column::Kind.eq(pattern),
+    };
     let mut offset = 0;
     loop {
         let mut query = events::Entity::find()
             .filter(events::Column::WorkspaceId.eq(wait.workspace_id.0))
+            .filter(kind.clone())
             .filter(events::Column::At.gte(from.unix_millis()))
             .filter(events::Column::At.lt(until.unix_millis()));
-        query = match wait.task_id {
-            Some(task) => query.filter(events::Column::TaskId.eq(task.0)),
-            // It lets too much through: `*` stands for one segment, `%` for any number.
-            None => {
-                query.filter(events::Column::Kind.like(wait.pattern.as_str().replace('*', "%")))
-            }
-        };
+        if let Some(task) = wait.task_id {
+            query = query.filter(events::Column::TaskId.eq(task.0));
+        }
         let rows = query
             .order_by_asc(events::Column::At)
             .order_by_asc(events::Column::Id)
@@ -264,16 +277,13 @@ async fn wake_part(tx: &mut Tx, events: &[&Event]) -> Result<()> {
     };
     let found = select(tx, asked, None).await?;
     if found.len() as u64 >= PAGE {
-        for event in events {
-            let concerned = found.iter().any(|(wait, _)| wait.accepts(event));
-            let may_be = |(wait, _): &(EventWait, bool)| wait.workspace_id == event.workspace_id;
-            if concerned || found.iter().any(may_be) {
-                tx.publish(Message::Waiters(Waiters {
-                    workspace_id: event.workspace_id,
-                    event_id: event.id,
-                    after: None,
-                }))?;
-            }
+        // Those of one event may have left no room for those of another.
+        for event in events.iter().filter(|event| event.rule_id.is_none()) {
+            tx.publish(Message::Waiters(Waiters {
+                workspace_id: event.workspace_id,
+                event_id: event.id,
+                after: None,
+            }))?;
         }
         return Ok(());
     }

@@ -173,6 +173,14 @@ pub async fn pinned(
     Ok(found)
 }
 
+/// Whether a version of a rule is kept.
+pub(crate) async fn has_version(tx: &Tx, id: RuleId, version: i64) -> Result<bool> {
+    let found = rule_versions::Entity::find_by_id((id.0, version))
+        .one(tx.conn())
+        .await?;
+    Ok(found.is_some())
+}
+
 /// Removes every version of a rule.
 pub(crate) async fn forget(tx: &mut Tx, id: RuleId) -> Result<()> {
     rule_versions::Entity::delete_many()

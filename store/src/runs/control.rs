@@ -3,7 +3,7 @@
 use super::waiting::{Start, wake_of};
 use super::{Kept, Run, RunError, add_segment, advance, record};
 use crate::entity::{run_segments, runs};
-use crate::{Conflict, Error, Result, Tx, waits};
+use crate::{Conflict, Error, Result, Tx, rules, timers, waits};
 use sea_orm::sea_query::LockType;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use smarttasks_model::{
@@ -130,8 +130,11 @@ pub async fn skip_wait(tx: &mut Tx, workspace: WorkspaceId, id: RunId) -> Result
         }
         _ => return Err(Conflict::RunEnded.into()),
     };
+    // It may have its answer already, and wait for its turn to go on with it.
+    let answered = timers::wake_of(tx, id).await?;
+    let answered = answered.filter(|of| of.wait == wake.wait && of.is_answered());
     tx.unschedule_run(id);
-    tx.publish(Message::Wake(Box::new(wake)))?;
+    tx.publish(Message::Wake(Box::new(answered.unwrap_or(wake))))?;
     Ok(run)
 }
 
@@ -170,6 +173,10 @@ pub async fn retry(tx: &mut Tx, workspace: WorkspaceId, id: RunId, how: Retry) -
     let Some(start) = start.filter(|_| is_failed(before.status)) else {
         return Err(Conflict::RunNotFailed.into());
     };
+    let version = how.version.unwrap_or(before.rule_version);
+    if !rules::has_version(tx, before.rule_id, version).await? {
+        return Err(Conflict::NoVersion.into());
+    }
     let new = RunId::new(tx.now());
     let (waits, because) = match (how.from_segment, failed_with) {
         (false, _) => (0, Because::Retry),
@@ -178,7 +185,7 @@ pub async fn retry(tx: &mut Tx, workspace: WorkspaceId, id: RunId, how: Retry) -
     };
     let run = Run {
         id: new,
-        rule_version: how.version.unwrap_or(before.rule_version),
+        rule_version: version,
         status: RunStatus::Suspended,
         actions: match waits {
             0 => Vec::new(),

@@ -9,7 +9,10 @@ use crate::entity::{run_segments, runs};
 use crate::rules::Letter;
 use crate::{Db, Error, Result, Tx, waits};
 use sea_orm::sea_query::{Expr, LockType};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
 use serde::{Deserialize, Serialize};
 use smarttasks_model::{
     Event, NotificationId, RuleId, RunId, RunStatus, TaskId, TimeZone, Timestamp, UserId, Wake,
@@ -40,6 +43,13 @@ pub struct Waiting {
     pub run: Run,
     /// What it began with.
     pub start: Start,
+}
+
+impl Waiting {
+    /// The version of its rule that it began with, and whose it was.
+    pub fn rule(&self) -> (RuleId, i64, UserId) {
+        (self.run.rule_id, self.run.rule_version, self.start.owner_id)
+    }
 }
 
 /// What happened in a run between two waits, as whoever evaluates has written it.
@@ -240,6 +250,24 @@ pub async fn unfinished(
     tx: &Tx,
     pairs: impl IntoIterator<Item = (RuleId, Option<TaskId>)>,
 ) -> Result<HashMap<(RuleId, Option<TaskId>), RunId>> {
+    unfinished_on(tx.conn(), pairs).await
+}
+
+/// The same outside of a transaction.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn known_unfinished(
+    db: &Db,
+    pairs: impl IntoIterator<Item = (RuleId, Option<TaskId>)>,
+) -> Result<HashMap<(RuleId, Option<TaskId>), RunId>> {
+    unfinished_on(db.reader(), pairs).await
+}
+
+async fn unfinished_on(
+    conn: &impl ConnectionTrait,
+    pairs: impl IntoIterator<Item = (RuleId, Option<TaskId>)>,
+) -> Result<HashMap<(RuleId, Option<TaskId>), RunId>> {
     let keys: HashMap<String, (RuleId, Option<TaskId>)> = pairs
         .into_iter()
         .map(|(rule, task)| (pair(rule, task), (rule, task)))
@@ -251,7 +279,7 @@ pub async fn unfinished(
             .columns([runs::Column::Id, runs::Column::Exclusive])
             .filter(runs::Column::Exclusive.is_in(names))
             .into_tuple()
-            .all(tx.conn())
+            .all(conn)
             .await?;
         for (id, name) in rows {
             if let Some(pair) = name.and_then(|name| keys.get(&name)) {

@@ -151,3 +151,29 @@ email(workspace_owner, `Built ${built?.data?.build}`, "");"#
         "{subjects:?}"
     );
 }
+
+#[tokio::test]
+async fn a_rule_that_counts_begins_no_other_run_while_one_waits() {
+    let (app, ann) = ann_alone().await;
+    let script = r#"state.set("runs", (state.get("runs") ?? 0) + 1);
+emit("flow.counted", #{ runs: state.get("runs") });
+sleep(hours(1));"#;
+    rule(&ann, "task.commented", script, json!({})).await;
+    let one = ann.create_task(json!({ "title": "One" })).await;
+    let two = ann.create_task(json!({ "title": "Two" })).await;
+    for _ in 0..3 {
+        for task in [&one, &two] {
+            let path = format!("/api/v1/tasks/{}/comments", task["id"].as_str().unwrap());
+            assert_eq!(ann.post(&path, json!({ "text": "so" })).await.status, 201);
+        }
+    }
+    app.settle().await;
+    let counted = ann.list("/api/v1/events?type=flow.counted").await;
+    let mut counts: Vec<i64> = counted
+        .iter()
+        .map(|event| event["data"]["runs"].as_i64().unwrap())
+        .collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 2]);
+    app.pass(hours(1)).await;
+}

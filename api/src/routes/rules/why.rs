@@ -223,7 +223,7 @@ fn view(known: &Known, event: &Occasion, traced: Result<Traced, ScriptError>) ->
         detail: action.detail(),
     });
     let wait = match &outcome.need {
-        Some(Need::Wait(wait)) => Some(json!(wait)),
+        Some(Need::Wait(wait)) => Some(json!(wait.without_secrets())),
         _ => None,
     };
     WhyView {
