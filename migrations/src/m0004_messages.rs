@@ -50,6 +50,7 @@ crate::migration! {
     indexes: [
         "CREATE INDEX events_by_workspace ON events (workspace_id, id)",
         "CREATE INDEX events_by_kind ON events (workspace_id, kind, id)",
+        "CREATE INDEX events_by_kind_and_instant ON events (workspace_id, kind, at)",
         "CREATE INDEX events_by_task ON events (task_id, id)",
         "CREATE INDEX events_by_age ON events (at)",
         "CREATE INDEX outbox_by_lease ON outbox (leased_until) WHERE leased_until > 0",

@@ -217,11 +217,7 @@ pub async fn first(db: &Db, wait: &EventWait, looked: bool) -> Result<Option<Eve
         // All but what is still to be handled has been told; that is not as old.
         from = from.max(until - BACKLOG);
     }
-    let kind = match pattern.contains('*') {
-        // It lets too much through: `*` stands for one segment, `%` for any number.
-        true => events::Column::Kind.like(pattern.replace('*', "%")),
-        false => events::Column::Kind.eq(pattern),
-    };
+    let kind = of_kind(pattern);
     let mut offset = 0;
     loop {
         let mut query = events::Entity::find()
@@ -250,6 +246,21 @@ pub async fn first(db: &Db, wait: &EventWait, looked: bool) -> Result<Option<Eve
             return Ok(None);
         }
         offset += LOOK;
+    }
+}
+
+/// What an index finds for a pattern; it may let too much through.
+fn of_kind(pattern: &str) -> Condition {
+    let prefix = match pattern.split_once('*') {
+        None => return Condition::all().add(events::Column::Kind.eq(pattern)),
+        Some((prefix, _)) => prefix,
+    };
+    match prefix.strip_suffix('.') {
+        // `/` comes right after `.`, and texts compare by code point on both databases.
+        Some(segments) => Condition::all()
+            .add(events::Column::Kind.gte(prefix))
+            .add(events::Column::Kind.lt(format!("{segments}/"))),
+        None => Condition::all(),
     }
 }
 
