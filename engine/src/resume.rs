@@ -52,7 +52,7 @@ impl Handler for Runner {
     async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
         for time in 0..PATIENCE {
             let resumed = self.engine.resume(&batch, time > 0).await?;
-            match write(&self.engine.db, resumed, batch.clone()).await {
+            match write(&self.engine.db, resumed, batch.clone(), time > 0).await {
                 Err(Error::Overtaken) => {}
                 done => return Ok(done?),
             }
@@ -460,7 +460,7 @@ impl Resumed {
     }
 }
 
-async fn write(db: &Db, resumed: Resumed, batch: Batch) -> Result<()> {
+async fn write(db: &Db, resumed: Resumed, batch: Batch, cautious: bool) -> Result<()> {
     let resumed = Arc::new(resumed);
     db.write(move |tx| {
         let (resumed, batch) = (Arc::clone(&resumed), batch.clone());
@@ -482,7 +482,7 @@ async fn write(db: &Db, resumed: Resumed, batch: Batch) -> Result<()> {
                 .map(|(of, _)| (of.run.id, of.run.waits));
             let gone = resumed.gone.iter().map(|of| (of.run.id, of.run.waits));
             let held = runs::hold(tx, later.chain(paused).chain(gone)).await?;
-            apply::perform_all(tx, &resumed.runs, &resumed.versions).await?;
+            apply::perform_all(tx, &resumed.runs, &resumed.versions, cautious).await?;
             for (wake, at) in &resumed.later {
                 if held.contains(&wake.wait.run_id) {
                     tx.schedule(Timer::of_run(wake.clone(), *at));

@@ -56,7 +56,7 @@ impl Handler for Sweeper {
                 break;
             };
             let looked = self.engine.look(range, &batch, time > 0).await?;
-            match write(&self.engine.db, looked, batch.clone()).await {
+            match write(&self.engine.db, looked, batch.clone(), time > 0).await {
                 Err(Error::Overtaken) => {}
                 done => return Ok(done?),
             }
@@ -426,7 +426,7 @@ impl Page {
     }
 }
 
-async fn write(db: &Db, looked: Looked, batch: Batch) -> Result<()> {
+async fn write(db: &Db, looked: Looked, batch: Batch, cautious: bool) -> Result<()> {
     let looked = Arc::new(looked);
     db.write(move |tx| {
         let (looked, batch) = (Arc::clone(&looked), batch.clone());
@@ -446,7 +446,7 @@ async fn write(db: &Db, looked: Looked, batch: Batch) -> Result<()> {
                     });
                     Ok(())
                 }
-                Looked::Page(page) => page.write(tx).await,
+                Looked::Page(page) => page.write(tx, cautious).await,
             }
         })
     })
