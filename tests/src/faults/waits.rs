@@ -10,10 +10,12 @@ use crate::servers::Servers;
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// Runs about a task each, and as many about none.
-const RUNS: usize = 250;
-/// Waits of each of the first that end at once.
+/// Tasks with a run each.
+const TASKS: usize = 60;
+/// Waits of each of these that end at once.
 const STEPS: usize = 10;
+/// Runs about no task that all wait for the same event: more than are woken together.
+const GUESTS: usize = 250;
 
 /// For each of its waits a comment, the last of which an event about its task ends.
 const STEP_BY_STEP: &str = r#"for step in 0..STEPS { sleep(seconds(0)); task.comment(`step ${step}`); }
@@ -110,7 +112,7 @@ async fn check(ann: &mut Connection, tasks: &[Value]) {
         .map(|event| event["data"]["who"].as_u64().unwrap())
         .collect();
     who.sort_unstable();
-    let all: Vec<u64> = (0..RUNS as u64).collect();
+    let all: Vec<u64> = (0..GUESTS as u64).collect();
     assert_eq!(who, all);
     let by = |event: &Value| event["data"]["by"] == "gate.opened_for_all";
     assert!(passed.iter().all(by), "{passed:#?}");
@@ -135,9 +137,11 @@ async fn two_engines_share_runs_that_wait_and_one_is_killed() {
     prepare(&mut ann).await;
 
     let mut tasks = Vec::new();
-    for number in 0..RUNS {
+    for number in 0..TASKS {
         let task = json!({ "title": format!("t{number}") });
         tasks.push(ann.create("/api/v1/tasks", &task).await);
+    }
+    for number in 0..GUESTS {
         let queued = json!({ "type": "gate.queued", "data": { "who": number } });
         ann.create("/api/v1/events", &queued).await;
     }
@@ -157,11 +161,11 @@ async fn two_engines_share_runs_that_wait_and_one_is_killed() {
     // While they go on.
     until_shared(&engines, before).await;
     engines[1].kill().await;
-    until_runs(&mut ann, "succeeded", 2 * RUNS).await;
+    until_runs(&mut ann, "succeeded", TASKS + GUESTS).await;
     check(&mut ann, &tasks).await;
     say(&format!(
         "{} runs: the engines had taken {before:?} messages when the last waits ended",
-        2 * RUNS
+        TASKS + GUESTS
     ));
 }
 
@@ -172,7 +176,7 @@ async fn until_steps_taken(ann: &mut Connection) {
         let runs = ann.list("/api/v1/runs?status=suspended").await;
         let wait = |run: &&Value| run["waiting"]["wait"] == "event";
         let waiting = runs.iter().filter(wait).count();
-        if waiting == 2 * RUNS {
+        if waiting == TASKS + GUESTS {
             return;
         }
         assert!(Instant::now() < deadline, "{waiting} wait for an event");
