@@ -39,10 +39,10 @@ pub struct Process {
 
 /// The binary is not there.
 #[derive(Debug, thiserror::Error)]
-#[error("{path} is missing: build it first, by `cargo build -p smarttasks{flag}`")]
+#[error("{path} is missing: build it first, by `cargo build {what}`")]
 pub struct NotBuilt {
     path: PathBuf,
-    flag: &'static str,
+    what: &'static str,
 }
 
 /// The binary of the build that the running executable belongs to.
@@ -60,11 +60,11 @@ pub fn binary() -> Result<PathBuf, NotBuilt> {
     if path.exists() {
         return Ok(path);
     }
-    let flag = match cfg!(debug_assertions) {
-        true => "",
-        false => " --release",
+    let what = match cfg!(debug_assertions) {
+        true => "--workspace --all-targets",
+        false => "-p smarttasks --release",
     };
-    Err(NotBuilt { path, flag })
+    Err(NotBuilt { path, what })
 }
 
 impl Installation {

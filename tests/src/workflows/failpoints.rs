@@ -23,7 +23,7 @@ const STEPS: usize = 5;
 const TOGETHER: usize = 6;
 /// A process that has not died after this long never will.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What a process says that dies.
+/// The signal by which it dies.
 const ABORTED: i32 = 6;
 
 /// How often a process with the runs of [`TASKS`] new tasks comes by a step at least.
@@ -64,7 +64,12 @@ async fn trial(step: Failpoint, mut dice: Dice) {
         let mut process = installation.spawn_with(&[("FAILPOINT", &death)]);
         make_tasks(&mut process, &token, life * TASKS, &mut accepted).await;
         let ended = tokio::time::timeout(PATIENCE, process.ended()).await;
-        let ended = ended.unwrap_or_else(|_| panic!("it never came by {death} in life {life}"));
+        let ended = ended.unwrap_or_else(|_| {
+            panic!(
+                "it never came by {death} in life {life}, or is not of a build that can be told \
+                 to die: cargo build --workspace --all-targets"
+            )
+        });
         assert_eq!(ended.signal(), Some(ABORTED), "{death}: {ended}");
         let log = std::fs::read_to_string(installation.log()).unwrap();
         let said = format!("dies at {death}");
