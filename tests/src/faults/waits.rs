@@ -84,6 +84,21 @@ async fn until_runs(ann: &mut Connection, status: &str, count: usize) {
     }
 }
 
+/// Waits until every run waits for its event.
+async fn until_steps_taken(ann: &mut Connection) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let runs = ann.list("/api/v1/runs?status=suspended").await;
+        let wait = |run: &&Value| run["waiting"]["wait"] == "event";
+        let waiting = runs.iter().filter(wait).count();
+        if waiting == TASKS + GUESTS {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{waiting} wait for an event");
+        tokio::time::sleep(10 * GLANCE).await;
+    }
+}
+
 /// Waits until each engine has taken some of what there is to do.
 async fn until_shared(engines: &[Replica; 2], before: [u64; 2]) {
     let deadline = Instant::now() + PATIENCE;
@@ -141,15 +156,20 @@ async fn two_engines_share_runs_that_wait_and_one_is_killed() {
         let task = json!({ "title": format!("t{number}") });
         tasks.push(ann.create("/api/v1/tasks", &task).await);
     }
+    // While runs take their steps.
+    until_shared(&engines, [0, 0]).await;
+    engines[0].kill().await;
+    let killed = Instant::now();
     for number in 0..GUESTS {
         let queued = json!({ "type": "gate.queued", "data": { "who": number } });
         ann.create("/api/v1/events", &queued).await;
     }
-    // While runs take their steps.
-    until_shared(&engines, [0, 0]).await;
-    engines[0].kill().await;
     engines[0] = cluster.start(Role::Engine).await;
     until_steps_taken(&mut ann).await;
+    say(&format!(
+        "every run waits {:?} after the first kill",
+        killed.elapsed()
+    ));
 
     let before = [taken(&engines[0]).await, taken(&engines[1]).await];
     let opened = json!({ "type": "gate.opened_for_all", "data": {} });
@@ -161,25 +181,12 @@ async fn two_engines_share_runs_that_wait_and_one_is_killed() {
     // While they go on.
     until_shared(&engines, before).await;
     engines[1].kill().await;
+    let killed = Instant::now();
     until_runs(&mut ann, "succeeded", TASKS + GUESTS).await;
-    check(&mut ann, &tasks).await;
     say(&format!(
-        "{} runs: the engines had taken {before:?} messages when the last waits ended",
-        TASKS + GUESTS
+        "{} runs have ended {:?} after the second kill",
+        TASKS + GUESTS,
+        killed.elapsed()
     ));
-}
-
-/// Waits until every run waits for its event, or has gone on.
-async fn until_steps_taken(ann: &mut Connection) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let runs = ann.list("/api/v1/runs?status=suspended").await;
-        let wait = |run: &&Value| run["waiting"]["wait"] == "event";
-        let waiting = runs.iter().filter(wait).count();
-        if waiting == TASKS + GUESTS {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{waiting} wait for an event");
-        tokio::time::sleep(10 * GLANCE).await;
-    }
+    check(&mut ann, &tasks).await;
 }
