@@ -11,7 +11,7 @@ use crate::{InProcess, Result};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, future};
-use smarttasks_model::{Message, Timestamp};
+use smarttasks_model::{Failpoint, Message, Timestamp};
 use smarttasks_store::{Queue, Tx};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Messages that are handled together; cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Batch(Arc<[Item]>);
 
 #[derive(Debug)]
@@ -333,9 +333,13 @@ impl<H: Handler> Consumer<H> {
             })
         });
         let batch = Batch(items.collect());
+        Failpoint::Consumed.pass();
         for _ in 0..PATIENCE {
             match caught(self.handler.handle(batch.clone())).await {
-                Ok(()) => return Outcome::Handled,
+                Ok(()) => {
+                    Failpoint::Handled.pass();
+                    return Outcome::Handled;
+                }
                 Err(HandlerError::Failed(reason)) => return Outcome::Failed(reason),
                 Err(HandlerError::Unavailable(reason)) => {
                     let queue = H::QUEUE.as_str();

@@ -141,10 +141,7 @@ fn told(run: &Run) {
 /// Does what a run asks for, all of it or, when something in it cannot be done, none: one run
 /// must not be able to fail the messages of others.
 async fn perform(tx: &mut Tx, planned: &PlannedRun, cautious: bool) -> Result<Run> {
-    let changes = planned
-        .steps
-        .iter()
-        .any(|step| matches!(step, Step::Do(_)));
+    let changes = planned.steps.iter().any(|step| matches!(step, Step::Do(_)));
     let done = if changes && cautious {
         let planned = planned.clone();
         tx.nested(|tx| Box::pin(async move { take_steps(tx, &planned).await }))

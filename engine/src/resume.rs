@@ -12,8 +12,8 @@ use crate::{Engine, PATIENCE, apply, quarantine};
 use serde_json::{Value, json};
 use smarttasks_bus::{Batch, Handler, HandlerError};
 use smarttasks_model::{
-    Because, Event, EventId, Message, RuleId, RunId, RunStatus, Task, TaskId, Timestamp, WaitId,
-    Wake,
+    Because, Event, EventId, Failpoint, Message, RuleId, RunId, RunStatus, Task, TaskId, Timestamp,
+    WaitId, Wake,
 };
 use smarttasks_rules::{Journal, Outcome, Segment, Wait};
 use smarttasks_store::runs::{self, RunError, Waiting};
@@ -52,9 +52,14 @@ impl Handler for Runner {
     async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
         for time in 0..PATIENCE {
             let resumed = self.engine.resume(&batch, time > 0).await?;
+            Failpoint::Evaluated.pass();
             match write(&self.engine.db, resumed, batch.clone(), time > 0).await {
                 Err(Error::Overtaken) => {}
-                done => return Ok(done?),
+                done => {
+                    done?;
+                    Failpoint::Resumed.pass();
+                    return Ok(());
+                }
             }
         }
         Err(HandlerError::Unavailable(
@@ -504,3 +509,6 @@ async fn write(db: &Db, resumed: Resumed, batch: Batch, cautious: bool) -> Resul
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 
 mod email;
 mod event;
+mod failpoint;
 mod headers;
 mod id;
 mod limits;
@@ -24,6 +25,7 @@ mod webhook;
 
 pub use email::{Email, EmailError};
 pub use event::{Actor, Event, EventData, EventPattern, EventType, EventTypeError, Snapshot};
+pub use failpoint::Failpoint;
 pub use headers::HeaderSet;
 pub use id::{
     ApprovalId, ChangeId, CommentId, DeliveryId, EndpointId, EventId, NotificationId, RuleId,

@@ -2,6 +2,9 @@
 
 mod control;
 mod deaths;
+mod escalation;
+mod failpoints;
+mod meanwhile;
 mod waking;
 
 use crate::harness::{Client, TestApp, hours, seconds};

@@ -9,7 +9,7 @@ use rhai::Position;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use smarttasks_model::{Task, Timestamp, User, UserId};
+use smarttasks_model::{Failpoint, Task, Timestamp, User, UserId};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -186,6 +186,7 @@ impl Record {
         match segment.entries.get(self.read) {
             Some(entry) if call.is(entry) => {
                 self.read += 1;
+                Failpoint::Replaying.pass();
                 Ok(Met::Replayed)
             }
             Some(entry) if call.name == entry.call => Err(format!(
