@@ -8,8 +8,8 @@ pub(crate) use control::any_unfinished;
 pub use control::{Retry, cancel, end_of_rule, end_of_task, retry, rule_of, skip_wait};
 pub use count::{Ended, FAILURES_IN_ROW, count};
 pub use waiting::{
-    SegmentRow, Start, Waiting, add_segment, advance, hold, known_unfinished, pause, segments,
-    steps, unfinished, waiting,
+    At, SegmentRow, Start, Waiting, add_segment, advance, hold, known_unfinished, pause, segments,
+    steps, tell_of_pause, unfinished, waiting,
 };
 
 use crate::db::{at, chunks};
@@ -79,7 +79,7 @@ pub struct ActionRecord {
 }
 
 /// Why and where a script failed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunError {
     /// What was wrong.
     pub message: String,

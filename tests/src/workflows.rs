@@ -2,6 +2,7 @@
 
 mod control;
 mod deaths;
+mod pausing;
 mod waking;
 
 use crate::harness::{Client, TestApp, hours, seconds};
