@@ -6,7 +6,8 @@
 //! inputs come from.
 
 use crate::evaluate::{Done, Job, Terms};
-use crate::plan::CHANGES;
+use crate::pause::{self, Paused};
+use crate::plan::{CHANGES, RuleSets};
 use crate::run::{Past, PlannedRun, Started};
 use crate::{Engine, PATIENCE, apply, quarantine};
 use serde_json::{Value, json};
@@ -61,6 +62,13 @@ impl Handler for Runner {
             "others keep changing what the rules keep".to_owned(),
         ))
     }
+
+    async fn give_up(&self, message: &Message, reason: &str) -> Result<(), HandlerError> {
+        match message {
+            Message::Wake(wake) => pause::give_up(&self.engine.db, wake, reason).await,
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What a batch leads to.
@@ -72,7 +80,7 @@ struct Resumed {
     looked: Vec<WaitId>,
     /// To be tried again then.
     later: Vec<(Wake, Timestamp)>,
-    paused: Vec<(Waiting, Wake)>,
+    paused: Vec<Paused>,
     /// Runs with whose rule nobody can go on.
     gone: Vec<Waiting>,
     /// Rules of which a run goes on later: what they keep goes from run to run.
@@ -242,6 +250,7 @@ impl Engine {
             .rule_sets
             .pinned(woken.iter().map(|of| &of.waiting))
             .await?;
+        let woken = resumed.without_quarantined(woken, &rule_sets);
         let tasks = self.tasks_of(&woken).await?;
         let (woken, mut segments) = self.journals(woken, now, resumed).await?;
         let (mut jobs, mut started) = (Vec::new(), Vec::new());
@@ -319,7 +328,7 @@ impl Engine {
 }
 
 /// Whether a run is at the wait that a message names.
-fn fits(waiting: &Waiting, wake: &Wake) -> bool {
+pub(crate) fn fits(waiting: &Waiting, wake: &Wake) -> bool {
     waiting.run.waits == begun(wake)
 }
 
@@ -404,6 +413,20 @@ impl Woken {
 }
 
 impl Resumed {
+    /// Pauses what must not be evaluated; the rest stays.
+    fn without_quarantined(&mut self, woken: Vec<Woken>, rule_sets: &RuleSets) -> Vec<Woken> {
+        let refused = |woken: &Woken| {
+            let (rule, version, _) = woken.waiting.rule();
+            let rule_set = rule_sets.get(&woken.waiting.run.workspace_id);
+            rule_set.is_some_and(|of| of.quarantined.contains(&(rule, version)))
+        };
+        let (refused, kept): (Vec<_>, Vec<_>) = woken.into_iter().partition(refused);
+        let refused = refused.into_iter();
+        self.paused
+            .extend(refused.map(|of| Paused::in_quarantine(of.waiting, of.wake)));
+        kept
+    }
+
     /// What became of a run.
     fn take_in(&mut self, run: Started, done: Done, max_depth: u8) {
         let Some(past) = run.past() else {
@@ -412,6 +435,13 @@ impl Resumed {
         let (wake, now) = (past.wake.clone(), run.now());
         match done {
             Done::Told(outcome) if outcome.later => self.again(&run, *outcome),
+            Done::Told(outcome) if quarantine::is_refused(&outcome) => {
+                self.paused
+                    .push(Paused::in_quarantine(past.waiting(), wake));
+            }
+            Done::PassedOver => self
+                .paused
+                .push(Paused::in_quarantine(past.waiting(), wake)),
             Done::Told(outcome) => {
                 let planned = run.planned(*outcome, max_depth);
                 let changes = planned.changes();
@@ -426,9 +456,6 @@ impl Resumed {
             }
             Done::Nothing => self.runs.push(run.planned(Outcome::default(), max_depth)),
             Done::Left => self.later.push((wake, now)),
-            Done::PassedOver => self
-                .runs
-                .push(run.failed(quarantine::error(), Vec::new(), 0)),
         }
     }
 
@@ -445,18 +472,14 @@ impl Resumed {
             self.later.push((wake, at));
             return;
         }
-        let mut paused = Waiting {
-            run: past.run.clone(),
-            start: past.start.clone(),
-        };
-        paused.run.status = RunStatus::Paused;
-        paused.run.resumes_at = None;
-        paused.run.error = outcome.error.map(|error| RunError {
-            message: error.message,
-            line: error.line,
-            column: error.column,
-        });
-        self.paused.push((paused, wake));
+        let error = outcome
+            .error
+            .map_or_else(RunError::default, |error| RunError {
+                message: error.message,
+                line: error.line,
+                column: error.column,
+            });
+        self.paused.push(Paused::of(past.waiting(), wake, error));
     }
 }
 
@@ -476,10 +499,7 @@ async fn write(db: &Db, resumed: Resumed, batch: Batch) -> Result<()> {
                 .later
                 .iter()
                 .map(|(wake, _)| (wake.wait.run_id, begun(wake)));
-            let paused = resumed
-                .paused
-                .iter()
-                .map(|(of, _)| (of.run.id, of.run.waits));
+            let paused = resumed.paused.iter().map(Paused::at);
             let gone = resumed.gone.iter().map(|of| (of.run.id, of.run.waits));
             let held = runs::hold(tx, later.chain(paused).chain(gone)).await?;
             apply::perform_all(tx, &resumed.runs, &resumed.versions).await?;
@@ -494,9 +514,9 @@ async fn write(db: &Db, resumed: Resumed, batch: Batch) -> Result<()> {
                     runs::cancel(tx, waiting.run.workspace_id, waiting.run.id, why).await?;
                 }
             }
-            for (waiting, wake) in &resumed.paused {
-                if held.contains(&waiting.run.id) {
-                    runs::pause(tx, waiting, wake).await?;
+            for paused in &resumed.paused {
+                if held.contains(&paused.at().0) {
+                    paused.write(tx).await?;
                 }
             }
             Ok(())

@@ -7,7 +7,7 @@ use smarttasks_model::{
     RunStatus, Task, TaskId, TimeZone, Timestamp, UserId, Wake, WebhookTarget,
 };
 use smarttasks_rules::{Action, Inputs, Journal, Need, Outcome, Segment, Wait, WorkspaceFacts};
-use smarttasks_store::runs::{ActionRecord, Run, RunError, Start};
+use smarttasks_store::runs::{ActionRecord, Run, RunError, Start, Waiting};
 use smarttasks_store::waits::Since;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,16 @@ pub(crate) struct Past {
     pub(crate) wake: Wake,
     /// The event for which it has waited.
     pub(crate) event: Option<(Timestamp, ChangeId)>,
+}
+
+impl Past {
+    /// The run, as it waited.
+    pub(crate) fn waiting(&self) -> Waiting {
+        Waiting {
+            run: self.run.clone(),
+            start: self.start.clone(),
+        }
+    }
 }
 
 impl Started {

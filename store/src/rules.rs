@@ -11,8 +11,8 @@ pub use versions::{Version, version, versions};
 
 pub(crate) use letter::Letter;
 pub(crate) use schedule::due_offsets;
-pub(crate) use versions::has_version;
-pub use versions::pinned;
+pub(crate) use versions::{has_version, put_into_quarantine};
+pub use versions::{pinned, quarantined};
 
 use crate::db::{at, chunks};
 use crate::entity::{rule_stats, rules};
@@ -181,7 +181,7 @@ async fn replace(
         version: before.version + 1,
         author_id: author,
         updated_at: tx.now(),
-        ..before
+        ..before.clone()
     };
     save(tx, &rule).await?;
     let mut origin = Origin::person(&rule, Some(&before.spec));
@@ -192,6 +192,9 @@ async fn replace(
         matches::forget_rule(tx, new.id).await?;
     }
     note_existing(tx, workspace, &new).await?;
+    if new.spec.enabled && !before.spec.enabled {
+        versions::release(tx, new.id).await?;
+    }
     if new.cancel_runs {
         runs::end_of_rule(tx, new.id, "the rule was disabled").await?;
     }

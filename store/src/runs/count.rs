@@ -178,6 +178,7 @@ impl Ended {
         Disabling {
             workspace_id: self.run.workspace_id,
             rule_id: self.run.rule_id,
+            version: self.run.rule_version,
             reason: format!("{FAILURES_IN_ROW} failures in a row, the last one: {told}"),
             error: self.run.error.clone(),
             run_id: Some(self.run.id),
