@@ -152,7 +152,10 @@ fn suspects(batch: &Batch) -> HashSet<EventId> {
         Message::Event(event) => Some(event.id),
         Message::Sweep(range) => Some(sweep::message_id(range)),
         Message::Wake(wake) => Some(resume::message_id(wake)),
-        Message::Notification(_) | Message::Delivery(_) | Message::Waiters(_) => None,
+        Message::Notification(_)
+        | Message::Delivery(_)
+        | Message::Waiters(_)
+        | Message::EndRuns(_) => None,
     });
     messages.collect()
 }

@@ -54,7 +54,7 @@ impl Queue {
             Message::Event(_) => Self::Events,
             Message::Notification(_) | Message::Delivery(_) => Self::Notifications,
             Message::Sweep(_) => Self::Sweeps,
-            Message::Wake(_) | Message::Waiters(_) => Self::Runs,
+            Message::Wake(_) | Message::Waiters(_) | Message::EndRuns(_) => Self::Runs,
         }
     }
 
@@ -254,6 +254,7 @@ fn routing_key(message: &Message) -> &str {
         Message::Delivery(_) => "delivery",
         Message::Sweep(_) => "sweep",
         Message::Wake(_) | Message::Waiters(_) => "wake",
+        Message::EndRuns(_) => "end",
     }
 }
 

@@ -5,7 +5,7 @@ mod count;
 mod waiting;
 
 pub(crate) use control::any_unfinished;
-pub use control::{Retry, cancel, end_of_rule, end_of_task, retry, rule_of, skip_wait};
+pub use control::{Retry, cancel, end_of_rule, end_of_task, end_page, retry, rule_of, skip_wait};
 pub use count::{Ended, FAILURES_IN_ROW, count};
 pub use waiting::{
     At, SegmentRow, Start, Waiting, add_segment, advance, hold, known_unfinished, pause, segments,
@@ -252,7 +252,7 @@ const STATUSES: [(RunStatus, &str); 7] = [
     (RunStatus::Diverged, "diverged"),
 ];
 
-fn status_name(status: RunStatus) -> &'static str {
+pub(crate) fn status_name(status: RunStatus) -> &'static str {
     STATUSES
         .iter()
         .find(|(of, _)| *of == status)
