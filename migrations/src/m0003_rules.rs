@@ -35,6 +35,7 @@ crate::migration! {
             .col(big_integer("matches"))
             .col(big_integer("failures"))
             .col(big_integer("failures_in_row"))
+            .col(big_integer("version"))
             .col(big_integer_null("last_run_at")),
         Table::create()
             .table("runs")
@@ -78,7 +79,8 @@ crate::migration! {
         "CREATE INDEX runs_by_workspace ON runs (workspace_id, id)",
         "CREATE INDEX runs_by_rule ON runs (rule_id, id)",
         "CREATE INDEX runs_by_task ON runs (task_id, id)",
-        "CREATE INDEX runs_by_end ON runs (finished_at)",
+        "CREATE INDEX runs_by_status ON runs (workspace_id, status, id)",
+        "CREATE INDEX runs_by_end ON runs (status, finished_at)",
         "CREATE UNIQUE INDEX runs_exclusive ON runs (exclusive) WHERE exclusive IS NOT NULL",
         "CREATE INDEX runs_unfinished ON runs (rule_id, task_id) WHERE finished_at IS NULL",
         "CREATE INDEX evaluations_by_event ON evaluations (event_id)",
