@@ -13,8 +13,8 @@ use crate::{Engine, PATIENCE, apply, quarantine};
 use serde_json::{Value, json};
 use smarttasks_bus::{Batch, Handler, HandlerError};
 use smarttasks_model::{
-    Because, Event, EventId, Message, RuleId, RunId, RunStatus, Task, TaskId, Timestamp, WaitId,
-    Wake,
+    Because, EndRuns, Event, EventId, Message, RuleId, RunId, RunStatus, Task, TaskId, Timestamp,
+    WaitId, Wake,
 };
 use smarttasks_rules::{Journal, Outcome, Segment, Wait};
 use smarttasks_store::runs::{self, RunError, Waiting};
@@ -87,6 +87,8 @@ struct Resumed {
     left: HashSet<RuleId>,
     /// Events that runs wait for, and after which of these to go on.
     waiters: Vec<(Event, Option<RunId>)>,
+    /// Runs that end, unread.
+    ending: Vec<EndRuns>,
 }
 
 /// A run whose wait has ended.
@@ -147,6 +149,7 @@ impl Engine {
                     asked.insert(of.event_id);
                     waiters.push(*of);
                 }
+                Message::EndRuns(which) => resumed.ending.push((**which).clone()),
                 _ => {}
             }
         }
@@ -194,6 +197,11 @@ impl Engine {
         }
         Ok(match (&wake.because, wait) {
             (Because::Retry, _) => Some(Value::Null),
+            // It may have been answered in time, and the answer be under way.
+            (because, Some(Wait::Approval { .. })) if !because.is_told() => {
+                let answer = approvals::answered(&self.db, wake.wait).await?;
+                Some(answer.unwrap_or_default())
+            }
             (Because::Answer { value }, _) => Some(value.clone()),
             (Because::Event { event_id }, _) => events.get(event_id).map(|event| json!(event)),
             (Because::Look, _) => match for_event {
@@ -215,11 +223,6 @@ impl Engine {
                 "status": 0, "headers": {}, "body": "", "json": null,
                 "error": "there was no answer in time",
             })),
-            // It may have been answered in time, and the answer be under way.
-            (Because::Time | Because::Skipped, Some(Wait::Approval { .. })) => {
-                let answer = approvals::answered(&self.db, wake.wait).await?;
-                Some(answer.unwrap_or_default())
-            }
             (Because::Time | Because::Skipped, _) => Some(Value::Null),
         })
     }
@@ -491,6 +494,9 @@ async fn write(db: &Db, resumed: Resumed, batch: Batch) -> Result<()> {
             batch.settle(tx);
             quarantine::settle(tx, &batch).await?;
             waits::looked(tx, &resumed.looked).await?;
+            for which in &resumed.ending {
+                runs::end_page(tx, which).await?;
+            }
             for (event, after) in &resumed.waiters {
                 waits::wake_page(tx, event, *after).await?;
             }

@@ -235,6 +235,13 @@ impl PlannedRun {
         waiting.is_some_and(|wait| wait["wait"] == "until")
     }
 
+    /// Whether it goes on without the answer of a person.
+    pub(crate) fn asked_in_vain(&self) -> bool {
+        let waiting = self.before.as_ref().and_then(|run| run.waiting.as_ref());
+        let told = self.wake.as_ref().is_some_and(|of| of.because.is_told());
+        !told && waiting.is_some_and(|wait| wait["wait"] == "approval")
+    }
+
     /// How many waits it had begun before this segment.
     pub(crate) fn waits_before(&self) -> u32 {
         self.before.as_ref().map_or(0, |run| run.waits)
