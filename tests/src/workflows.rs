@@ -2,6 +2,7 @@
 
 mod control;
 mod deaths;
+mod ending;
 mod pausing;
 mod waking;
 

@@ -1,6 +1,6 @@
 //! Runs that cannot go on, through no fault of their script.
 
-use super::{ann_alone, rule, the_run};
+use super::{ann_alone, edit, rule, the_run};
 use crate::harness::hours;
 use serde_json::json;
 use smarttasks_store::runs;
@@ -37,4 +37,27 @@ async fn a_run_whose_wake_becomes_a_dead_letter_is_paused_and_its_owner_told() {
     let path = format!("/api/v1/runs/{}/cancel", waiting["id"].as_str().unwrap());
     let cancelled = ann.post(&path, json!({})).await;
     assert_eq!(cancelled.body["status"], "cancelled", "{}", cancelled.body);
+}
+
+#[tokio::test]
+async fn failures_of_runs_that_began_with_an_earlier_version_do_not_count_against_the_present_one()
+{
+    let (app, ann) = ann_alone().await;
+    let fails = "sleep(hours(1));\nif task.title != \"Good\" { throw \"not good\"; }";
+    let flow = rule(&ann, "task.created", fails, json!({})).await;
+    for number in 0..12 {
+        let title = format!("Task {number}");
+        ann.create_task(json!({ "title": title })).await;
+    }
+    app.settle().await;
+    let mended = json!({ "script": "sleep(hours(3));\ntask.tag(\"seen\");" });
+    edit(&ann, "rules", &flow, mended).await;
+    app.pass(hours(1)).await;
+    let failed = ann.list("/api/v1/runs?status=failed").await;
+    assert_eq!(failed.len(), 12);
+    let path = format!("/api/v1/rules/{}", flow["id"].as_str().unwrap());
+    let flow = ann.get(&path).await.body;
+    assert_eq!(flow["enabled"], true, "{flow}");
+    assert_eq!(flow["stats"]["failures"], 12);
+    assert_eq!(flow["stats"]["failures_in_row"], 0);
 }
