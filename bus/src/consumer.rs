@@ -93,6 +93,15 @@ pub trait Handler: Send + Sync {
 
     /// Handles a batch in one transaction that settles it.
     fn handle(&self, batch: Batch) -> impl Future<Output = Result<(), HandlerError>> + Send;
+
+    /// Sees to it that nobody waits for a message that is about to go to the dead letters.
+    fn give_up(
+        &self,
+        _message: &Message,
+        _reason: &str,
+    ) -> impl Future<Output = Result<(), HandlerError>> + Send {
+        future::ready(Ok(()))
+    }
 }
 
 /// A message as its consumer gets it.
@@ -380,6 +389,11 @@ impl<H: Handler> Consumer<H> {
             return;
         }
         let id = message.receipt.id();
+        if let Err(error) = self.give_up(&message, reason).await {
+            tracing::error!(message.id = id, error, "a message cannot be given up yet");
+            self.put_aside(UNAVAILABLE_DELAY, Step::Bury(message, reason.to_owned()));
+            return;
+        }
         match self.intake.bury(&message, reason).await {
             Ok(()) => {
                 metrics::counter!("smarttasks_bus_dead_letters_total", "queue" => H::QUEUE.as_str())
@@ -395,6 +409,26 @@ impl<H: Handler> Consumer<H> {
                 let error = chain(&error);
                 tracing::error!(message.id = id, error, "a message cannot be buried yet");
                 self.put_aside(UNAVAILABLE_DELAY, Step::Bury(message, reason.to_owned()));
+            }
+        }
+    }
+
+    /// What cannot be told to those who wait is buried all the same, unless it is only for now.
+    async fn give_up(&mut self, dead: &Delivered, reason: &str) -> Result<(), String> {
+        let Ok(message) = &dead.message else {
+            return Ok(());
+        };
+        match caught(self.handler.give_up(message, reason)).await {
+            Ok(()) => Ok(()),
+            Err(HandlerError::Unavailable(error)) => Err(error),
+            Err(HandlerError::Failed(error)) => {
+                let id = dead.receipt.id();
+                tracing::error!(
+                    message.id = id,
+                    error,
+                    "somebody may wait for a dead letter"
+                );
+                Ok(())
             }
         }
     }

@@ -7,6 +7,7 @@
 
 mod apply;
 mod evaluate;
+mod pause;
 mod plan;
 mod quarantine;
 mod resume;

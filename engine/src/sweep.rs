@@ -65,6 +65,18 @@ impl Handler for Sweeper {
             "others keep changing what the rules keep".to_owned(),
         ))
     }
+
+    async fn give_up(&self, message: &Message, _reason: &str) -> Result<(), HandlerError> {
+        let Message::Sweep(range) = message else {
+            return Ok(());
+        };
+        let range = range.clone();
+        let given_up = self.engine.db.write(move |tx| {
+            let range = range.clone();
+            Box::pin(async move { sweeps::give_up(tx, &range).await })
+        });
+        Ok(given_up.await?)
+    }
 }
 
 /// What a look at a range leads to.

@@ -40,5 +40,5 @@ pub use task_filter::{TaskFilter, without_case};
 pub use time::{Clock, Span, SpanError, TimeZone, TimeZoneError, Timestamp, TimestampError};
 pub use trace::TraceParent;
 pub use user::{NotifyBy, User};
-pub use wake::{Because, WaitId, Waiters, Wake};
+pub use wake::{Because, EndRuns, RunsOf, WaitId, Waiters, Wake};
 pub use webhook::{SigningSecret, SigningSecretError, WebhookUrl, WebhookUrlError};
