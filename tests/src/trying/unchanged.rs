@@ -6,11 +6,14 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statemen
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Every row, by the table.
+/// Every row, by the table, but the signs of life that a process gives.
 async fn everything(app: &TestApp) -> BTreeMap<String, Vec<String>> {
     let db = Database::connect(app.database_url()).await.unwrap();
     let mut all = BTreeMap::new();
     for table in tables(&db).await {
+        if table == "instances" {
+            continue;
+        }
         let rows = rows(&db, &table).await;
         all.insert(table, rows);
     }
