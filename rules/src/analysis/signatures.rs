@@ -41,6 +41,11 @@ impl Signatures {
         Self { overloads }
     }
 
+    /// Whether a value of any kind has this field, beside those of maps.
+    pub(super) fn has_field(&self, name: &str) -> bool {
+        self.overloads.contains_key(&format!("{GETTER}{name}"))
+    }
+
     /// The fields of a kind of value, in alphabetical order.
     pub(super) fn fields(&self, of: Kind) -> Vec<&str> {
         let Some(id) = of.type_id() else {

@@ -1,0 +1,3 @@
+//! When a script may act, as a predicate.
+
+mod property;
