@@ -73,7 +73,9 @@ impl Walk<'_> {
         };
         for (hash, case) in &cases.cases {
             let pair = match known.get(hash) {
-                Some(literal) => self.is_case(value, literal),
+                Some(Some(literal)) => self.is_case(value, literal),
+                // No value is a range.
+                Some(None) => Pair::FALSE,
                 None => Pair::UNKNOWN,
             };
             for index in &case.blocks {
@@ -141,10 +143,13 @@ impl Walk<'_> {
     }
 }
 
-/// The constants that stand in the source behind a place, by the hashes of cases.
-fn literals(engine: &Engine, source: &str, at: Position) -> HashMap<u64, Constant> {
+/// The constants that stand in the source behind a place, by the hashes of cases; of ranges, which
+/// are hashed too, only that they are.
+fn literals(engine: &Engine, source: &str, at: Position) -> HashMap<u64, Option<Constant>> {
     let from = crate::source::offset(source, at).unwrap_or(0);
-    let found = scan(&source[from..]);
+    let mut found = scan(&source[from..]);
+    // Behind ranges Rhai takes no numbers.
+    found.extend(ranges(&source[from..]));
     let (list, cases) = (found.join(", "), found.join(" => 0, "));
     let script = format!("switch [{list}] {{ {cases} => 0 }}");
     let Ok(ast) = engine.compile(script) else {
@@ -155,7 +160,10 @@ fn literals(engine: &Engine, source: &str, at: Position) -> HashMap<u64, Constan
     };
     let of_cases = cases.cases.iter().filter_map(|(hash, case)| {
         let value = values.get(*case.blocks.first()?)?;
-        Some((*hash, constant(value)?))
+        match value {
+            Expr::FnCall(..) => Some((*hash, None)),
+            value => Some((*hash, Some(constant(value)?))),
+        }
     });
     of_cases.collect()
 }
@@ -210,6 +218,24 @@ fn scan(source: &str) -> Vec<&str> {
             found.push(whole);
         }
         rest = &rest[at + length..];
+    }
+    found
+}
+
+/// Likewise the ranges.
+fn ranges(source: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for (at, dots) in source.match_indices("..").take(MOST) {
+        let of_number = |letter: char| letter.is_ascii_digit() || letter == '-';
+        let before = source[..at].trim_end_matches(of_number).len();
+        let after = at + dots.len();
+        let after = after + usize::from(source[after..].starts_with('='));
+        let rest = &source[after..];
+        let end = source.len() - rest.trim_start_matches(of_number).len();
+        let range = &source[before..end];
+        if before < at && after < end && !found.contains(&range) {
+            found.push(range);
+        }
     }
     found
 }

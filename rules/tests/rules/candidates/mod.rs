@@ -1,3 +1,4 @@
 //! When a script may act, as a predicate.
 
 mod property;
+mod words;
