@@ -207,7 +207,11 @@ impl Scripts<'_> {
                 let (condition, act) = (self.condition(2), self.act());
                 format!("if {condition} {{ {act} }}")
             }
-            6 if self.random.u8(..3) == 0 => self.act(),
+            6 if self.random.u8(..3) == 0 => {
+                let condition = self.condition(1);
+                format!("({{ if {condition} {{ return; }} [1] }}).contains(tagging(task));")
+            }
+            8 if self.random.u8(..3) == 0 => self.act(),
             7 if self.random.u8(..3) == 0 => {
                 let condition = self.condition(1);
                 let name = self.name();

@@ -167,7 +167,7 @@ fn text(random: &mut Rng) -> String {
 pub(super) const TEXTS: &[&str] = &["", "acme", "Acme", "web", "z", "é", "3", "done", "web site"];
 
 /// The keys that scripts and JSON have in common.
-pub(super) const KEYS: &[&str] = &["a", "b", "size", "len", "task", "x y"];
+pub(super) const KEYS: &[&str] = &["a", "b", "size", "len", "status", "task", "x y"];
 
 fn object(random: &mut Rng, deep: usize) -> Map<String, Value> {
     let keys = KEYS.iter().filter(|_| random.bool());

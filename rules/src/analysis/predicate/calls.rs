@@ -34,7 +34,9 @@ impl Walk<'_> {
 
     fn called(&mut self, call: &FnCallExpr, arguments: &[Value]) -> Value {
         let name = call.name.as_str();
-        if self.acts.is_act(name) || self.acts.calls_unnamed(call) {
+        // What sees the variables round its call may change them.
+        let anything = call.capture_parent_scope || self.acts.calls_unnamed(call);
+        if anything || self.acts.is_act(name) {
             self.act();
         }
         if self.acts.is_own(name) {

@@ -40,12 +40,10 @@ impl Walk<'_> {
             Expr::Stmt(block) => self.block(block),
             Expr::FnCall(call, at) => self.call(call, *at),
             Expr::Dot(pair, flags, _) => {
-                let of = self.expr(&pair.lhs);
-                self.link(of, &pair.rhs, *flags)
+                self.chain(&pair.lhs, |walk, of| walk.link(of, &pair.rhs, *flags))
             }
             Expr::Index(pair, flags, _) => {
-                let of = self.expr(&pair.lhs);
-                self.index(of, &pair.rhs, *flags)
+                self.chain(&pair.lhs, |walk, of| walk.index(of, &pair.rhs, *flags))
             }
             Expr::And(..) | Expr::Or(..) => Value::truth(self.condition(expr, None)),
             Expr::Coalesce(parts, _) => self.coalesce(parts),
@@ -105,6 +103,14 @@ impl Walk<'_> {
             Some(unknown) => unknown.clone(),
             None => Value::Either(values),
         }
+    }
+
+    /// What stands within the links of a chain is evaluated before what they are of.
+    fn chain(&mut self, of: &Expr, links: impl FnOnce(&mut Self, Value) -> Value) -> Value {
+        let (flow, of) = self.apart(|walk| walk.expr(of));
+        let value = links(self, of);
+        self.join(&[(Predicate::ALWAYS, flow)]);
+        value
     }
 
     /// What follows a dot.
@@ -216,7 +222,7 @@ impl Walk<'_> {
         let object = matches!(subject,
             Subject::Task(Field::Custom(path)) | Subject::Previous(Field::Custom(path))
                 if path.is_empty());
-        object || !self.language.signatures.has_field(name)
+        object || !self.language.signatures.has_plain_field(name)
     }
 }
 
