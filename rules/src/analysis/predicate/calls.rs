@@ -6,12 +6,12 @@ use super::times::{self, DAY, HOUR, MINUTE, SECOND, WEEK};
 use super::unclear::Why;
 use super::value::{Length, Pair, Point, Value};
 use crate::world;
-use rhai::{Expr, FnCallExpr, Position};
+use rhai::{Expr, FnCallExpr};
 use smarttasks_model::Timestamp;
 use smarttasks_model::predicate::{Check, Predicate, Subject, Value as Stored};
 
 impl Walk<'_> {
-    pub(super) fn call(&mut self, call: &FnCallExpr, _at: Position) -> Value {
+    pub(super) fn call(&mut self, call: &FnCallExpr) -> Value {
         if call.name == "!" && call.args.len() == 1 {
             return self.negation(&call.args[0]);
         }

@@ -120,7 +120,7 @@ impl Walk<'_> {
         self.works(1);
         match statement {
             Stmt::Expr(expr) => return self.expr(expr),
-            Stmt::FnCall(call, at) => return self.call(call, *at),
+            Stmt::FnCall(call, _) => return self.call(call),
             Stmt::If(flow, _) => return self.choice(flow),
             Stmt::Switch(parts, at) => return self.switch(&parts.0, &parts.1, *at),
             Stmt::Block(inner) => return self.block(inner),

@@ -44,10 +44,10 @@ impl Names {
                     names.change_by_call(first, &call.name, acts);
                 }
             }
-            Node::Expr(Expr::Dot(pair, _, _) | Expr::Index(pair, _, _)) => {
-                if may_change(&pair.rhs, acts) {
-                    names.change(&pair.lhs);
-                }
+            Node::Expr(Expr::Dot(pair, _, _) | Expr::Index(pair, _, _))
+                if may_change(&pair.rhs, acts) =>
+            {
+                names.change(&pair.lhs);
             }
             _ => {}
         });

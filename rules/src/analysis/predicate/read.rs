@@ -38,7 +38,7 @@ impl Walk<'_> {
                 Value::Unknown(Why::Other)
             }
             Expr::Stmt(block) => self.block(block),
-            Expr::FnCall(call, at) => self.call(call, *at),
+            Expr::FnCall(call, _) => self.call(call),
             Expr::Dot(pair, flags, _) => {
                 self.chain(&pair.lhs, |walk, of| walk.link(of, &pair.rhs, *flags))
             }

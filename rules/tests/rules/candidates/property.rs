@@ -76,7 +76,6 @@ fn a_script_acts_only_where_its_predicate_holds() {
     for number in 0..cases.div_ceil(WORLDS) {
         try_script(&language, first.wrapping_add(number), &mut tried);
     }
-    println!("{tried:?}");
     assert!(
         tried.acted * 10 >= tried.cases,
         "few scripts act: {tried:?}"
