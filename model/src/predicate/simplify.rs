@@ -140,31 +140,39 @@ fn normal(test: Test) -> Predicate {
             true => Predicate::NEVER,
         };
     };
-    let values: BTreeSet<Value> = match test.negated {
-        true => domain.difference(values).cloned().collect(),
-        false => values.intersection(&domain).cloned().collect(),
-    };
-    if values.is_empty() {
-        return Predicate::NEVER;
+    let kept = domain
+        .iter()
+        .filter(|value| values.contains(value) != test.negated);
+    match kept.clone().count() {
+        0 => Predicate::NEVER,
+        all if all == domain.len() => Predicate::ALWAYS,
+        some if some == values.len() && !test.negated => Predicate::Test(test),
+        _ => Predicate::Test(Test::new(test.of, Check::one_of(kept.cloned()))),
     }
-    if values == domain {
-        return Predicate::ALWAYS;
-    }
-    Predicate::Test(Test::new(test.of, Check::OneOf(values)))
 }
 
 /// All that a subject can be, where that is little.
-fn domain(of: &Subject) -> Option<BTreeSet<Value>> {
+fn domain(of: &Subject) -> Option<&'static [Value]> {
+    use Value::Absent;
+    const STATUSES: &[Value] = &[
+        Absent,
+        Value::Status(Status::Todo),
+        Value::Status(Status::InProgress),
+        Value::Status(Status::Blocked),
+        Value::Status(Status::Done),
+        Value::Status(Status::Cancelled),
+    ];
+    const PRIORITIES: &[Value] = &[
+        Absent,
+        Value::Priority(Priority::Low),
+        Value::Priority(Priority::Normal),
+        Value::Priority(Priority::High),
+        Value::Priority(Priority::Urgent),
+    ];
     match of {
-        Subject::Task(Field::Status) | Subject::Previous(Field::Status) => {
-            let statuses = Status::ALL.iter().copied().map(Value::Status);
-            Some(statuses.chain([Value::Absent]).collect())
-        }
-        Subject::Task(Field::Priority) | Subject::Previous(Field::Priority) => {
-            let priorities = Priority::ALL.iter().copied().map(Value::Priority);
-            Some(priorities.chain([Value::Absent]).collect())
-        }
-        Subject::Changed(_) => Some([Value::Bool(false), Value::Bool(true)].into()),
+        Subject::Task(Field::Status) | Subject::Previous(Field::Status) => Some(STATUSES),
+        Subject::Task(Field::Priority) | Subject::Previous(Field::Priority) => Some(PRIORITIES),
+        Subject::Changed(_) => Some(&[Value::Bool(false), Value::Bool(true)]),
         _ => None,
     }
 }

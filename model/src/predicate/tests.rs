@@ -251,6 +251,18 @@ fn what_says_the_same_is_written_the_same() {
 }
 
 #[test]
+fn of_every_status_and_priority_together_it_is_always() {
+    assert!(
+        status(Status::ALL)
+            .or(is(Field::Status, Value::Absent))
+            .is_always()
+    );
+    let priorities = Priority::ALL.iter().copied().map(Value::Priority);
+    let all = Check::one_of(priorities.chain([Value::Absent]));
+    assert!(Predicate::test(Subject::Task(Field::Priority), all).is_always());
+}
+
+#[test]
 fn what_would_grow_too_large_is_wider() {
     let field = |number: usize| custom(&[&format!("f{number}")], Value::Bool(true));
     let all = Predicate::all((0..100).map(field));
