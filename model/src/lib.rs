@@ -13,6 +13,7 @@ mod limits;
 mod named;
 pub mod net;
 mod notification;
+pub mod predicate;
 mod rule;
 mod sweep;
 mod task;
