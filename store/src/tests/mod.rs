@@ -1,7 +1,9 @@
 //! What the store promises whoever writes through it.
 
 mod approvals;
+mod candidates;
 mod failures;
+mod predicates;
 mod quarantine;
 mod server;
 mod sweeps;
