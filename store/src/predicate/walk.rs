@@ -205,7 +205,7 @@ impl<'a> Conjunction<'a> {
             predicate: self.with(None),
             in_one: None,
             by: Some(by),
-            open: open && by == Column::DueAt,
+            open: open && matches!(by, Column::DueAt),
         };
         match way {
             Way::Time(by) => vec![by_time(*by)],

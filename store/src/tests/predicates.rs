@@ -423,7 +423,10 @@ async fn each_predicate_returns_what_passes_it(db: &Db) {
         let returned = returned(db, workspace, &predicate, now).await;
         let told = |id: Option<&TaskId>| {
             let task = id.map(|id| serde_json::to_string(&tasks[id]).unwrap());
-            format!("SMARTTASKS_TEST_SEED={seed}, predicate {number}: {predicate}\n{task:?}")
+            let sql = condition(&predicate, now, db.reader().get_database_backend());
+            format!(
+                "SMARTTASKS_TEST_SEED={seed}, predicate {number}: {predicate}\n{sql:?}\n{task:?}"
+            )
         };
         let missing = passing.difference(&returned).next();
         assert!(missing.is_none(), "not returned: {}", told(missing));
