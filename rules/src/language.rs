@@ -76,7 +76,8 @@ impl Language {
     /// What the parser refuses, with its place.
     pub fn compile(self: &Arc<Self>, script: &str) -> Result<Program, Vec<Diagnostic>> {
         let ast = self.parse(script).map_err(|found| vec![found])?;
-        Ok(Program::new(Arc::clone(self), ast))
+        let candidates = analysis::candidates(self, script, &ast);
+        Ok(Program::new(Arc::clone(self), ast, candidates.predicate))
     }
 
     /// Everything that can be said about a script without running it. As for

@@ -22,7 +22,10 @@ mod program;
 mod query;
 mod rule_file;
 mod rule_test;
+#[cfg(feature = "samples")]
+pub mod samples;
 mod simulation;
+mod source;
 mod spec;
 mod trace;
 mod waiting;
@@ -30,7 +33,7 @@ mod words;
 mod world;
 
 pub use action::Action;
-pub use analysis::{Analysis, Reference};
+pub use analysis::{Analysis, Candidates, Reference, Unclear};
 pub use cron::{CronError, CronExpression};
 pub use diagnostic::{Diagnostic, Severity};
 pub use evaluation::{Inputs, RuleFacts, WorkspaceFacts};

@@ -5,6 +5,7 @@ use crate::limits::Stop;
 use crate::outcome::{Outcome, ScriptError, verdict};
 use crate::{Language, Limits, Need, analysis, meter};
 use rhai::AST;
+use smarttasks_model::predicate::Predicate;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -14,11 +15,13 @@ pub struct Program {
     ast: AST,
     uses_state: bool,
     suspends: bool,
+    predicate: Predicate,
 }
 
 impl Program {
-    pub(crate) fn new(language: Arc<Language>, ast: AST) -> Self {
+    pub(crate) fn new(language: Arc<Language>, ast: AST, predicate: Predicate) -> Self {
         Self {
+            predicate,
             uses_state: analysis::mentions(&ast, "state"),
             suspends: analysis::may_wait(&ast),
             language,
@@ -35,6 +38,12 @@ impl Program {
     /// Whether the script may wait, so that what it does must be recorded.
     pub fn suspends(&self) -> bool {
         self.suspends
+    }
+
+    /// Holds whenever an evaluation that begins a run acts, waits, or changes what the rule keeps:
+    /// where it does not, the script need not be evaluated.
+    pub fn predicate(&self) -> &Predicate {
+        &self.predicate
     }
 
     /// The limits under which it runs.

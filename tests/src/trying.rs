@@ -90,7 +90,11 @@ async fn a_rule_is_explained_in_words() {
         (&told["suspends"], &told["waits"]),
         (&json!(true), &json!(["sleep"]))
     );
-    assert_eq!(told["predicate"], Value::Null);
+    assert_eq!(
+        told["predicate"],
+        "the status is todo, in_progress or blocked, and the deadline is at or before now"
+    );
+    assert_eq!(told["unclear"], json!([]));
     assert_eq!(
         told["endpoints"][0],
         json!({ "name": "ops", "line": 2, "column": 17, "exists": false })

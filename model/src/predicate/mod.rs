@@ -16,6 +16,8 @@ pub use check::{Bound, Bounds, Check, Moment, Range, Value};
 pub use number::Number;
 pub use subject::{Facts, Field, Path, Subject};
 
+use crate::{Event, Timestamp};
+
 /// A condition. Made by [`Predicate::all`] and [`Predicate::any`], it is flat and in order, and has
 /// no part that decides nothing.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -72,6 +74,23 @@ impl Predicate {
             Self::Any(parts) => Self::any(parts.iter().map(Self::of_task)),
             Self::Test(test) if matches!(test.of, Subject::Task(_)) => self.clone(),
             Self::Test(_) => Self::ALWAYS,
+        }
+    }
+
+    /// What remains to be asked of a task when the event is known: whatever asks for something else
+    /// is decided.
+    pub fn for_event(&self, event: &Event, now: Timestamp) -> Self {
+        let facts = Facts {
+            task: None,
+            event,
+            now,
+        };
+        match self {
+            Self::All(parts) => Self::all(parts.iter().map(|part| part.for_event(event, now))),
+            Self::Any(parts) => Self::any(parts.iter().map(|part| part.for_event(event, now))),
+            Self::Test(test) if matches!(test.of, Subject::Task(_)) => self.clone(),
+            Self::Test(test) if test.holds(&facts) => Self::ALWAYS,
+            Self::Test(_) => Self::NEVER,
         }
     }
 

@@ -277,7 +277,13 @@ fn of_what_only_the_event_knows_a_task_tells_nothing() {
     );
     let both = changed.clone().and(late());
     assert_eq!(both.of_task(), late());
-    assert!(changed.or(late()).of_task().is_always());
+    assert!(changed.clone().or(late()).of_task().is_always());
+    let (mut event, unchanged) = (event(), changed.negate());
+    assert_eq!(both.for_event(&event, now()), late());
+    assert!(unchanged.and(late()).for_event(&event, now()).is_never());
+    event.data = EventData::Custom(json!({ "by": "hand" }));
+    assert!(both.for_event(&event, now()).is_never());
+    assert_eq!(changed.or(late()).for_event(&event, now()), late());
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod flow;
 mod infer;
 mod maps;
 mod names;
+mod predicate;
 mod reach;
 mod references;
 mod signatures;
@@ -23,6 +24,8 @@ use crate::{Diagnostic, Language, Severity, waiting};
 use body::{Names, bodies};
 use flow::{Findings, Flow};
 pub(crate) use names::explain;
+pub(crate) use predicate::candidates;
+pub use predicate::{Candidates, Unclear};
 pub use references::Reference;
 use rhai::{AST, Expr, FnPtr, Position, Stmt};
 pub(crate) use signatures::Signatures;
@@ -43,6 +46,8 @@ pub struct Analysis {
     pub endpoints: Vec<Reference>,
     /// The users that it names, by address or id.
     pub users: Vec<Reference>,
+    /// When it may act.
+    pub candidates: Candidates,
 }
 
 /// What every part of the analysis looks at.
@@ -125,6 +130,7 @@ pub(crate) fn analyse(
         waits: reached.waits.into_iter().collect(),
         endpoints: found.endpoints,
         users: found.users,
+        candidates: candidates(language, source, ast),
     }
 }
 

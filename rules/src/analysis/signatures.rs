@@ -41,6 +41,26 @@ impl Signatures {
         Self { overloads }
     }
 
+    /// Whether any value that is neither a map nor of the host has this field.
+    pub(super) fn has_plain_field(&self, name: &str) -> bool {
+        const HOST: &[Kind] = &[
+            Kind::Priority,
+            Kind::Moment,
+            Kind::Span,
+            Kind::BusinessDays,
+            Kind::Task,
+            Kind::User,
+            Kind::Event,
+            Kind::Rule,
+            Kind::Workspace,
+            Kind::State,
+        ];
+        let host = |of: &TypeId| HOST.iter().any(|kind| kind.type_id() == Some(*of));
+        let overloads = self.overloads.get(&format!("{GETTER}{name}"));
+        let mut overloads = overloads.into_iter().flatten();
+        overloads.any(|parameters| !parameters.first().is_some_and(host))
+    }
+
     /// The fields of a kind of value, in alphabetical order.
     pub(super) fn fields(&self, of: Kind) -> Vec<&str> {
         let Some(id) = of.type_id() else {

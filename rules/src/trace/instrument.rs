@@ -5,8 +5,8 @@
 //! reached that way, so that a condition within one is not told of; what it returns to a condition
 //! outside is.
 
-use super::places::{between, offset, start};
 use crate::analysis::walk::{self, Node};
+use crate::source::{between, offset, start};
 use crate::{action, waiting};
 use rhai::{AST, Expr, FnCallExpr, Position, Stmt, StmtBlock};
 

@@ -4,7 +4,6 @@
 //! it tells is known only to the language of that copy, under a name that the script does not hold.
 
 mod instrument;
-mod places;
 
 use crate::evaluation::{self, Evaluation, Host};
 use crate::world::shown;
@@ -12,6 +11,7 @@ use crate::{Diagnostic, Inputs, Language, Outcome, Program};
 use instrument::{Decides, Instrument, PartPlace, Place};
 use rhai::{AST, Dynamic, Expr, FnCallExpr, INT, Stmt};
 use serde::Serialize;
+use smarttasks_model::predicate::Predicate;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A condition of a script, as it was when it was last evaluated.
@@ -115,7 +115,8 @@ impl Language {
         };
         places.sort_by_key(|place| place.at);
         Ok(Tracer {
-            program: Program::new(language, ast),
+            // Whoever asks has it evaluated, whether it may act or not.
+            program: Program::new(language, ast, Predicate::ALWAYS),
             places,
             told,
         })

@@ -21,7 +21,7 @@ pub(crate) use json::{map_from_json, shown, to_json};
 pub(crate) use people::{UserHandle, find_user, user_of};
 pub(crate) use queries::KEYS as FILTER_KEYS;
 pub(crate) use state::StateHandle;
-pub(crate) use task::TaskHandle;
+pub(crate) use task::{CHANGEABLE, TaskHandle};
 pub(crate) use time::{BusinessDays, Moment};
 
 use crate::evaluation::{self, Host};

@@ -156,7 +156,7 @@ fn assign_field(task: &mut TaskHandle, name: ImmutableString, value: Dynamic) ->
 }
 
 /// What an event may name as changed.
-const CHANGEABLE: &[&str] = &[
+pub(crate) const CHANGEABLE: &[&str] = &[
     "title",
     "description",
     "project",

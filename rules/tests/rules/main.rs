@@ -9,6 +9,7 @@
 mod actions;
 mod analysis;
 mod business_days;
+mod candidates;
 mod child;
 mod cron;
 mod diagnostics;

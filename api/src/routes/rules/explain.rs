@@ -4,7 +4,7 @@ use super::super::schedules::next_occurrences;
 use super::super::tasks::OnlyWorkspace;
 use super::check::analysed;
 use super::trial::Surroundings;
-use super::validate::DiagnosticSchema;
+use super::validate::{DiagnosticSchema, UnclearSchema};
 use crate::app::App;
 use crate::caller::{Member, Read};
 use crate::extract::ApiPath;
@@ -15,7 +15,7 @@ use serde::Serialize;
 use smarttasks_model::{
     ForEach, Misfire, Overlap, Repeat, RuleId, RuleSpec, Span, TimeZone, Timestamp, Trigger,
 };
-use smarttasks_rules::{Diagnostic, Reference};
+use smarttasks_rules::{Diagnostic, Reference, Unclear};
 use smarttasks_store::rules;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -54,9 +54,16 @@ struct Explanation {
     overlap: String,
     /// What becomes of occurrences that were missed.
     misfire: String,
-    /// Always `null`: the condition under which the script acts is not worked out in this
-    /// version.
-    predicate: Option<String>,
+    /// The condition without which the script surely neither acts nor waits nor changes what the
+    /// rule keeps, as far as its conditions are understood.
+    #[schema(
+        example = "the status is todo, in_progress or blocked, and the deadline is before now"
+    )]
+    predicate: String,
+    /// The conditions that are not understood, which therefore leave the predicate wider than the
+    /// script; the first 20.
+    #[schema(value_type = Vec<UnclearSchema>)]
+    unclear: Vec<Unclear>,
     /// What there is to say about the script.
     #[schema(value_type = Vec<DiagnosticSchema>)]
     diagnostics: Vec<Diagnostic>,
@@ -128,7 +135,8 @@ async fn explain_rule(
         hold: hold(spec.hold),
         overlap: overlap(spec.overlap).to_owned(),
         misfire: misfire(spec.misfire).to_owned(),
-        predicate: None,
+        predicate: analysis.candidates.predicate.to_string(),
+        unclear: analysis.candidates.unclear,
         diagnostics: analysis.diagnostics,
         name: spec.name,
         enabled: spec.enabled,

@@ -14,7 +14,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smarttasks_model::{Timestamp, Trigger, WorkspaceId};
-use smarttasks_rules::{Diagnostic, Severity};
+use smarttasks_rules::{Diagnostic, Severity, Unclear};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -46,9 +46,12 @@ struct Validation {
     actions: Vec<&'static str>,
     /// Whether it may suspend its run.
     suspends: bool,
-    /// Always `null`: the condition under which the script acts is not worked out in this
-    /// version.
+    /// The condition without which the script surely does nothing, in words; see the explanation
+    /// of a rule. `null` when there are errors.
     predicate: Option<String>,
+    /// The conditions that are not understood.
+    #[schema(value_type = Vec<UnclearSchema>)]
+    unclear: Vec<Unclear>,
     /// The next occurrences of the cron triggers, at most 5.
     #[schema(value_type = Vec<String>)]
     next_occurrences: Vec<Timestamp>,
@@ -71,6 +74,24 @@ pub(super) struct DiagnosticSchema {
     message: String,
     /// What to do about it.
     hint: Option<String>,
+}
+
+/// A condition that is not understood, so that the script may act whether it holds or not.
+#[derive(utoipa::ToSchema)]
+#[schema(as = Unclear)]
+#[expect(dead_code, reason = "only its description matters")]
+pub(super) struct UnclearSchema {
+    /// From 1.
+    line: Option<usize>,
+    /// From 1.
+    column: Option<usize>,
+    /// As it is written.
+    #[schema(example = "now().hour >= 9")]
+    text: String,
+    /// Why it is not understood.
+    why: String,
+    /// How to write it so that it is.
+    hint: String,
 }
 
 /// Says what is wrong with a script and its triggers; 200 even with errors.
@@ -104,12 +125,16 @@ async fn validate_rule(
         diagnostics.extend(wrong.map(|wrong| finding("invalid", &wrong.into())));
     }
     diagnostics.extend(analysis.diagnostics);
+    let sound = diagnostics
+        .iter()
+        .all(|found| found.severity != Severity::Error);
     let next_occurrences = next_occurrences(&triggers, app.now(), zone);
     let validation = Validation {
         diagnostics,
         actions: analysis.actions,
         suspends: analysis.suspends,
-        predicate: None,
+        predicate: sound.then(|| analysis.candidates.predicate.to_string()),
+        unclear: analysis.candidates.unclear,
         next_occurrences,
     };
     app.answer_once(key, validation).await

@@ -6,7 +6,7 @@ use crate::analysis::walk::{self, Node};
 use rhai::{Expr, Position};
 
 /// The number of the byte at a place.
-pub(super) fn offset(source: &str, at: Position) -> Option<usize> {
+pub(crate) fn offset(source: &str, at: Position) -> Option<usize> {
     let line = at.line()?.checked_sub(1)?;
     let start = match line {
         0 => 0,
@@ -19,7 +19,7 @@ pub(super) fn offset(source: &str, at: Position) -> Option<usize> {
 }
 
 /// Where an expression begins: the least of its places. That of an operator is its sign.
-pub(super) fn start(expr: &Expr) -> Position {
+pub(crate) fn start(expr: &Expr) -> Position {
     let mut least = Position::NONE;
     walk::expr(expr, &mut |node| {
         let at = match node {
@@ -34,7 +34,7 @@ pub(super) fn start(expr: &Expr) -> Position {
 }
 
 /// What stands between two places, without the signs and brackets that belong to its surroundings.
-pub(super) fn between(source: &str, from: usize, to: usize) -> String {
+pub(crate) fn between(source: &str, from: usize, to: usize) -> String {
     let mut text = source.get(from..to).unwrap_or_default();
     loop {
         let shorter = text.trim_end();
