@@ -5,6 +5,7 @@ mod candidates;
 mod failures;
 mod predicates;
 mod quarantine;
+mod scripts;
 mod server;
 mod sweeps;
 

@@ -306,7 +306,7 @@ fn is_exact(predicate: &Predicate) -> bool {
     !numbers && !escaped
 }
 
-async fn returned(
+pub(super) async fn returned(
     db: &Db,
     workspace: WorkspaceId,
     predicate: &Predicate,
@@ -371,7 +371,7 @@ async fn paged(
 }
 
 /// Writes tasks, and reads them as the database keeps them.
-async fn kept(db: &Db, tasks: Vec<Task>) -> BTreeMap<TaskId, Task> {
+pub(super) async fn kept(db: &Db, tasks: Vec<Task>) -> BTreeMap<TaskId, Task> {
     let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
     db.write(move |tx| {
         let tasks = tasks.clone();
@@ -387,7 +387,7 @@ async fn kept(db: &Db, tasks: Vec<Task>) -> BTreeMap<TaskId, Task> {
     by_ids(db, ids).await.unwrap().into_iter().collect()
 }
 
-fn setting(name: &str) -> Option<u64> {
+pub(super) fn setting(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
     Some(value.parse().unwrap_or_else(|_| panic!("{name}={value}")))
 }
