@@ -49,7 +49,12 @@ crate::migration! {
         "CREATE INDEX tasks_by_age ON tasks (workspace_id, id)",
         "CREATE INDEX tasks_by_update ON tasks (workspace_id, updated_at, id)",
         "CREATE INDEX tasks_by_deadline ON tasks (workspace_id, due_at, id) WHERE due_at IS NOT NULL",
+        "CREATE INDEX tasks_open_by_deadline ON tasks (workspace_id, due_at, id)
+            WHERE due_at IS NOT NULL AND status IN ('todo', 'in_progress', 'blocked')",
         "CREATE INDEX tasks_by_status ON tasks (workspace_id, status, id)",
+        "CREATE INDEX tasks_by_time_in_status ON tasks (workspace_id, status, status_changed_at, id)",
+        "CREATE INDEX tasks_open_by_priority ON tasks (workspace_id, priority, id)
+            WHERE status IN ('todo', 'in_progress', 'blocked')",
         "CREATE INDEX tasks_by_assignee ON tasks (workspace_id, assignee_id, id)",
         "CREATE INDEX tasks_by_project ON tasks (workspace_id, project, id)",
         "CREATE INDEX comments_by_task ON comments (task_id, id)",

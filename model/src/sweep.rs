@@ -2,6 +2,7 @@
 
 use crate::{RuleId, TaskId, Timestamp, WorkspaceId};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use uuid::Uuid;
 
 /// A part of a sweep: some rules of a workspace, and the tasks with ids in a half-open range. A
@@ -42,5 +43,22 @@ impl SweepRange {
             Some(after) => format!("{}:{after}", self.sweep_id),
             None => format!("{}:", self.sweep_id),
         }
+    }
+}
+
+/// Where a task stands in the order in which the candidates of a predicate are read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Place {
+    /// Which of the ways along an index.
+    pub walk: usize,
+    /// By what the index is in order, before the id: an instant in milliseconds, or zero.
+    pub at: i64,
+    /// Whose place it is.
+    pub id: TaskId,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.walk, self.at, self.id)
     }
 }

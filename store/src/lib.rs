@@ -11,6 +11,7 @@ mod error;
 mod group;
 mod page;
 mod postgres;
+mod predicate;
 mod reader;
 mod sqlite;
 mod tx;
@@ -18,6 +19,7 @@ mod vault;
 
 pub mod activity;
 pub mod approvals;
+pub mod candidates;
 pub mod comments;
 pub mod deliveries;
 pub mod endpoints;

@@ -95,6 +95,11 @@ async fn a_rule_is_explained_in_words() {
         "the status is todo, in_progress or blocked, and the deadline is at or before now"
     );
     assert_eq!(told["unclear"], json!([]));
+    let search = &told["search"];
+    assert_eq!(search["indexed"], true, "{search}");
+    assert_eq!(search["reads"][0]["index"], "tasks_open_by_deadline");
+    let open = r#""status" IN ('todo', 'in_progress', 'blocked')"#;
+    assert!(search["sql"].as_str().unwrap().contains(open), "{search}");
     assert_eq!(
         told["endpoints"][0],
         json!({ "name": "ops", "line": 2, "column": 17, "exists": false })

@@ -6,6 +6,7 @@ mod explain;
 mod fields;
 mod language;
 mod run;
+mod search;
 mod simulate;
 mod templates;
 mod trial;

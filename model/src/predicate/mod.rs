@@ -133,8 +133,8 @@ impl Test {
         let Check::Range(range) = &self.check else {
             return None;
         };
-        let ordered = !matches!(range, Range::Number(_));
-        (self.negated && ordered && !self.of.may_be_absent())
+        // What is of another kind lies on neither side.
+        (self.negated && self.of.is_of_kind(range) && !self.of.may_be_absent())
             .then(|| range.beyond())
             .flatten()
             .map(|range| Self::new(self.of.clone(), Check::Range(range)))

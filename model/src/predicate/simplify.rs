@@ -408,7 +408,7 @@ impl Test {
                 Meet::One(negated(Check::OneOf(a.union(b).cloned().collect())))
             }
             (Check::OneOf(set), Check::Range(range)) | (Check::Range(range), Check::OneOf(set))
-                if self.of.has_one_kind() && set.len() == 1 && set.contains(&Value::Absent) =>
+                if self.of.is_of_kind(range) && set.len() == 1 && set.contains(&Value::Absent) =>
             {
                 self.both(range.beyond().map(Check::Range))
             }

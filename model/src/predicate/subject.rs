@@ -1,6 +1,6 @@
 //! What a test looks at, and where that is found.
 
-use super::Number;
+use super::{Number, Range};
 use crate::{Event, EventData, Priority, Status, Task, Timestamp};
 use serde_json::Value as Json;
 use std::borrow::Cow;
@@ -101,12 +101,25 @@ impl Subject {
         }
     }
 
-    /// Whether it is always of one kind, unless it is absent.
-    pub(super) fn has_one_kind(&self) -> bool {
-        !matches!(
-            self,
-            Self::EventData(_) | Self::Task(Field::Custom(_)) | Self::Previous(Field::Custom(_))
-        )
+    /// Whether it is always of the kind of which a range is, unless it is absent.
+    pub(super) fn is_of_kind(&self, range: &Range) -> bool {
+        let field = match self {
+            Self::Task(field) | Self::Previous(field) => field,
+            Self::EventType => return matches!(range, Range::Text(_)),
+            Self::EventData(_) | Self::EventActor | Self::Changed(_) => return false,
+        };
+        match range {
+            Range::Time(_) => matches!(
+                field,
+                Field::DueAt
+                    | Field::CreatedAt
+                    | Field::UpdatedAt
+                    | Field::StatusChangedAt
+                    | Field::CompletedAt
+            ),
+            Range::Text(_) => matches!(field, Field::Project | Field::Title | Field::Description),
+            Range::Number(_) => *field == Field::Version,
+        }
     }
 
     /// What it is according to the facts.

@@ -297,3 +297,16 @@ fn of_what_only_the_event_knows_a_task_tells_nothing() {
     assert!(both.for_event(&event, now()).is_never());
     assert_eq!(changed.or(late()).for_event(&event, now()), late());
 }
+
+#[test]
+fn what_is_of_another_kind_is_on_neither_side_of_a_bound() {
+    let bounds = || Range::Text(Bounds::up_to("m".to_owned(), false));
+    let text = |field| Predicate::test(Subject::Task(field), Check::Range(bounds()));
+    for field in [Field::Priority, Field::DueAt, Field::Version] {
+        let not_before = text(field.clone()).negate();
+        assert!(not_before.to_string().contains(" not "), "{not_before}");
+        assert!(holds(&not_before));
+        assert!(holds(&not_before.and(is(field, Value::Absent).negate())));
+    }
+    assert!(!holds(&text(Field::Title).negate()));
+}

@@ -5,10 +5,11 @@ use super::task_from_row;
 use crate::entity::tasks::{Column, Entity, Model};
 use crate::page::{Listed, Page, Position, SortKey};
 use crate::{Db, Result};
+use sea_orm::sea_query::extension::postgres::PgExpr;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, Order, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use smarttasks_model::{Status, Task, TaskFilter, TaskId, Timestamp, WorkspaceId, without_case};
 use std::str::FromStr;
@@ -121,7 +122,7 @@ pub async fn list(
     };
     let mut query = Entity::find()
         .filter(Column::WorkspaceId.eq(workspace.0))
-        .filter(condition(filter, now))
+        .filter(condition(filter, now, db.reader().get_database_backend()))
         .limit(page.limit + 1);
     if let Some(position) = &page.after {
         query = query.filter(beyond(sort, position));
@@ -155,7 +156,7 @@ pub async fn select(
         query = query.filter(Column::Id.gt(after.0));
     }
     query
-        .filter(condition(filter, now))
+        .filter(condition(filter, now, db.reader().get_database_backend()))
         .order_by_asc(Column::Id)
         .limit(limit)
         .all(db.reader())
@@ -208,12 +209,12 @@ pub async fn count(
 ) -> Result<u64> {
     Ok(Entity::find()
         .filter(Column::WorkspaceId.eq(workspace.0))
-        .filter(condition(filter, now))
+        .filter(condition(filter, now, db.reader().get_database_backend()))
         .count(db.reader())
         .await?)
 }
 
-fn condition(filter: &TaskFilter, now: Timestamp) -> Condition {
+fn condition(filter: &TaskFilter, now: Timestamp, on: DbBackend) -> Condition {
     let open = [Status::Todo, Status::InProgress, Status::Blocked].map(Status::as_str);
     let statuses = filter.status.iter().map(|status| status.as_str());
     let priorities = filter.priority.iter().map(|priority| rank(*priority));
@@ -233,7 +234,7 @@ fn condition(filter: &TaskFilter, now: Timestamp) -> Condition {
                 .as_deref()
                 .map(|project| Column::Project.eq(project)),
         )
-        .add_option(filter.tag.as_deref().map(has_tag))
+        .add_option(filter.tag.as_deref().map(|tag| has_tag(tag, on)))
         .add_option(filter.open.map(|is| match is {
             true => Column::Status.is_in(open),
             false => Column::Status.is_not_in(open),
@@ -280,14 +281,16 @@ fn condition(filter: &TaskFilter, now: Timestamp) -> Condition {
         )
 }
 
-/// The tag as it stands in the JSON array, quotes included, so that no other tag contains it.
-///
-/// `replace`, because it minds case, as `LIKE` does not everywhere.
-fn has_tag(tag: &str) -> SimpleExpr {
-    let json = serde_json::Value::from(tag).to_string();
-    let tags = || Expr::col(Column::Tags).cast_as("text");
-    let without = Func::cust("replace").args([tags(), Expr::val(json), Expr::val("")]);
-    tags().ne(without)
+/// Whether a tag is among a task's.
+pub(crate) fn has_tag(tag: &str, on: DbBackend) -> SimpleExpr {
+    let tags = Expr::col(Column::Tags);
+    match on {
+        DbBackend::Postgres => tags.contains(Expr::val(serde_json::json!([tag]))),
+        _ => Expr::cust_with_exprs(
+            "EXISTS (SELECT 1 FROM json_each(?) WHERE value = ?)",
+            [tags, Expr::val(tag)],
+        ),
+    }
 }
 
 fn contains(text: &str) -> SimpleExpr {

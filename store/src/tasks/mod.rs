@@ -19,8 +19,8 @@ use sea_orm::{
 use smarttasks_model::{Invalid, NewTask, Task, TaskChanges, TaskId, UserId, WorkspaceId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-pub(crate) use row::task_from_row;
-use row::task_to_row;
+pub(crate) use list::has_tag;
+pub(crate) use row::{rank, task_from_row, task_to_row};
 pub(crate) use timers::instant;
 
 /// A task of this workspace.

@@ -1,8 +1,11 @@
 //! What the store promises whoever writes through it.
 
 mod approvals;
+mod candidates;
 mod failures;
+mod predicates;
 mod quarantine;
+mod scripts;
 mod server;
 mod sweeps;
 

@@ -3,6 +3,7 @@
 use super::super::schedules::next_occurrences;
 use super::super::tasks::OnlyWorkspace;
 use super::check::analysed;
+use super::search::Search;
 use super::trial::Surroundings;
 use super::validate::{DiagnosticSchema, UnclearSchema};
 use crate::app::App;
@@ -64,6 +65,8 @@ struct Explanation {
     /// script; the first 20.
     #[schema(value_type = Vec<UnclearSchema>)]
     unclear: Vec<Unclear>,
+    /// How a sweep finds the tasks that it looks at; `null` when no trigger is one.
+    search: Option<Search>,
     /// What there is to say about the script.
     #[schema(value_type = Vec<DiagnosticSchema>)]
     diagnostics: Vec<Diagnostic>,
@@ -112,8 +115,9 @@ async fn explain_rule(
     let workspace = member.workspace_id;
     let rule = rules::get(&app.db, workspace, id).await?;
     let around = Surroundings::of(&app, workspace).await?;
-    let spec = rule.spec;
+    let spec = rule.spec.clone();
     let analysis = analysed(&app, workspace, spec.script.clone(), spec.triggers.clone()).await?;
+    let search = Search::of(&app, &rule, &analysis.candidates.predicate).await?;
     let is_member = |name: &str| {
         let key = name.to_ascii_lowercase();
         let mut members = around.members().values();
@@ -137,6 +141,7 @@ async fn explain_rule(
         misfire: misfire(spec.misfire).to_owned(),
         predicate: analysis.candidates.predicate.to_string(),
         unclear: analysis.candidates.unclear,
+        search,
         diagnostics: analysis.diagnostics,
         name: spec.name,
         enabled: spec.enabled,
