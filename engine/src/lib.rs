@@ -10,6 +10,7 @@ mod evaluate;
 mod plan;
 mod quarantine;
 mod resume;
+mod rule_index;
 mod rule_set;
 mod run;
 mod suspend;
@@ -17,6 +18,7 @@ mod sweep;
 mod turns;
 
 pub use resume::Runner;
+pub use rule_index::{Candidates, RuleIndex};
 pub use sweep::Sweeper;
 
 use evaluate::{Evaluator, Terms};
