@@ -9,6 +9,7 @@ use crate::problem::{ApiError, Code};
 use crate::redis::{Redis, RedisSettings};
 use crate::sessions::Sessions;
 use crate::token::{KeyRing, RefreshKey, SigningKey, TokenError};
+use crate::trials::Trials;
 use axum::response::Response;
 use futures_util::future::BoxFuture;
 use ipnet::IpNet;
@@ -68,6 +69,7 @@ pub struct Inner {
     pub(crate) logins: Logins,
     pub(crate) limits: RateLimits,
     pub(crate) sessions: Sessions,
+    pub(crate) trials: Trials,
     redis: Option<Arc<Redis>>,
 }
 
@@ -112,6 +114,7 @@ impl App {
             logins: Logins::new(redis.clone()),
             limits: RateLimits::new(settings.quotas, db.clock(), redis.clone()),
             sessions: Sessions::new(memory),
+            trials: Trials::new(Arc::clone(pool.language()))?,
             redis,
             db,
             pool,
@@ -278,6 +281,9 @@ pub enum StartError {
         "REDIS_URL cannot be used: {0}; write redis://[user:password@]host[:port][/number], or rediss:// for TLS"
     )]
     Redis(#[from] redis::RedisError),
+    /// The system gives no thread.
+    #[error("no thread for trying rules: {0}")]
+    Thread(#[from] std::io::Error),
 }
 
 /// The signing keys of the moment.

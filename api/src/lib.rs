@@ -28,6 +28,7 @@ mod store_error;
 #[cfg(test)]
 mod tests;
 pub mod token;
+mod trials;
 
 pub use app::{App, Inner, Settings, Sharing, StartError};
 pub use problem::{ApiError, Code, FieldError, OAuthError};

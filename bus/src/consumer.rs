@@ -11,7 +11,7 @@ use crate::{InProcess, Result};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, future};
-use smarttasks_model::{Message, Timestamp};
+use smarttasks_model::{Failpoint, Message, Timestamp};
 use smarttasks_store::{Queue, Tx};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Messages that are handled together; cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Batch(Arc<[Item]>);
 
 #[derive(Debug)]
@@ -93,6 +93,15 @@ pub trait Handler: Send + Sync {
 
     /// Handles a batch in one transaction that settles it.
     fn handle(&self, batch: Batch) -> impl Future<Output = Result<(), HandlerError>> + Send;
+
+    /// Sees to it that nobody waits for a message that is about to go to the dead letters.
+    fn give_up(
+        &self,
+        _message: &Message,
+        _reason: &str,
+    ) -> impl Future<Output = Result<(), HandlerError>> + Send {
+        future::ready(Ok(()))
+    }
 }
 
 /// A message as its consumer gets it.
@@ -333,9 +342,13 @@ impl<H: Handler> Consumer<H> {
             })
         });
         let batch = Batch(items.collect());
+        Failpoint::Consumed.pass();
         for _ in 0..PATIENCE {
             match caught(self.handler.handle(batch.clone())).await {
-                Ok(()) => return Outcome::Handled,
+                Ok(()) => {
+                    Failpoint::Handled.pass();
+                    return Outcome::Handled;
+                }
                 Err(HandlerError::Failed(reason)) => return Outcome::Failed(reason),
                 Err(HandlerError::Unavailable(reason)) => {
                     let queue = H::QUEUE.as_str();
@@ -376,6 +389,11 @@ impl<H: Handler> Consumer<H> {
             return;
         }
         let id = message.receipt.id();
+        if let Err(error) = self.give_up(&message, reason).await {
+            tracing::error!(message.id = id, error, "a message cannot be given up yet");
+            self.put_aside(UNAVAILABLE_DELAY, Step::Bury(message, reason.to_owned()));
+            return;
+        }
         match self.intake.bury(&message, reason).await {
             Ok(()) => {
                 metrics::counter!("smarttasks_bus_dead_letters_total", "queue" => H::QUEUE.as_str())
@@ -391,6 +409,26 @@ impl<H: Handler> Consumer<H> {
                 let error = chain(&error);
                 tracing::error!(message.id = id, error, "a message cannot be buried yet");
                 self.put_aside(UNAVAILABLE_DELAY, Step::Bury(message, reason.to_owned()));
+            }
+        }
+    }
+
+    /// What cannot be told to those who wait is buried all the same, unless it is only for now.
+    async fn give_up(&mut self, dead: &Delivered, reason: &str) -> Result<(), String> {
+        let Ok(message) = &dead.message else {
+            return Ok(());
+        };
+        match caught(self.handler.give_up(message, reason)).await {
+            Ok(()) => Ok(()),
+            Err(HandlerError::Unavailable(error)) => Err(error),
+            Err(HandlerError::Failed(error)) => {
+                let id = dead.receipt.id();
+                tracing::error!(
+                    message.id = id,
+                    error,
+                    "somebody may wait for a dead letter"
+                );
+                Ok(())
             }
         }
     }

@@ -7,6 +7,7 @@
 use crate::Result;
 use crate::bus::{Counted, DeadLetter, QueueState, Replay};
 use crate::consumer::{Delivered, Receipt};
+use smarttasks_model::Failpoint;
 use smarttasks_store::outbox::Payload;
 use smarttasks_store::{Db, Error, Outgoing, Queue, outbox};
 use std::sync::Arc;
@@ -116,6 +117,7 @@ impl InProcess {
     }
 
     async fn publish(&self, outgoing: Outgoing) {
+        Failpoint::Claimed.pass();
         let queue = outgoing.queue;
         let redelivered = self.db.is_inherited(outgoing.id);
         self.counted.published(queue.as_str(), 1);
@@ -125,6 +127,7 @@ impl InProcess {
             .sender
             .send(delivered(outgoing, redelivered))
             .await;
+        Failpoint::Published.pass();
     }
 
     /// Waits for messages and takes at most `most` of them.

@@ -15,16 +15,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Commits the plan; a run that exists already is left as it is.
-pub(crate) async fn apply(db: &Db, plan: Plan, batch: Batch) -> Result<()> {
+pub(crate) async fn apply(db: &Db, plan: Plan, batch: Batch, cautious: bool) -> Result<()> {
     let plan = Arc::new(plan);
     db.write(move |tx| {
         let (plan, batch) = (Arc::clone(&plan), batch.clone());
-        Box::pin(async move { write(tx, &plan, &batch).await })
+        Box::pin(async move { write(tx, &plan, &batch, cautious).await })
     })
     .await
 }
 
-async fn write(tx: &mut Tx, plan: &Plan, batch: &Batch) -> Result<()> {
+async fn write(tx: &mut Tx, plan: &Plan, batch: &Batch, cautious: bool) -> Result<()> {
     batch.settle(tx);
     quarantine::settle(tx, batch).await?;
     for notification in &plan.notifications {
@@ -35,16 +35,20 @@ async fn write(tx: &mut Tx, plan: &Plan, batch: &Batch) -> Result<()> {
     }
     let events: Vec<&Event> = plan.events.iter().map(|event| &**event).collect();
     waits::wake(tx, &events).await?;
-    perform_all(tx, &plan.runs, &plan.versions).await?;
+    perform_all(tx, &plan.runs, &plan.versions, cautious).await?;
     Ok(())
 }
 
 /// Does what these runs ask for, and records them; those that exist already, or have gone on
 /// already, are left as they are. Those that matched, now or before.
+///
+/// A run of which something cannot be done is undone without the others only when this is
+/// `cautious`, which costs statements for each; else it is [`Error::Overtaken`].
 pub(crate) async fn perform_all(
     tx: &mut Tx,
     runs: &[PlannedRun],
     versions: &HashMap<RuleId, i64>,
+    cautious: bool,
 ) -> Result<HashSet<RunId>> {
     let existing = runs::existing(tx, begun(runs).map(|planned| planned.run.id)).await?;
     let mut open = suspend::Open::load(tx, runs).await?;
@@ -66,7 +70,7 @@ pub(crate) async fn perform_all(
             }
             continue;
         }
-        let run = perform(tx, planned).await?;
+        let run = perform(tx, planned, cautious).await?;
         let run = open.ended_with_its_task(planned, run);
         if run.status == RunStatus::Failed && planned.state.is_some() && followed(planned, runs) {
             // Others went on from what it would have kept.
@@ -136,9 +140,9 @@ fn told(run: &Run) {
 
 /// Does what a run asks for, all of it or, when something in it cannot be done, none: one run
 /// must not be able to fail the messages of others.
-async fn perform(tx: &mut Tx, planned: &PlannedRun) -> Result<Run> {
-    let changes = |step: &Step| matches!(step, Step::Do(_));
-    let done = if planned.steps.iter().any(changes) {
+async fn perform(tx: &mut Tx, planned: &PlannedRun, cautious: bool) -> Result<Run> {
+    let changes = planned.steps.iter().any(|step| matches!(step, Step::Do(_)));
+    let done = if changes && cautious {
         let planned = planned.clone();
         tx.nested(|tx| Box::pin(async move { take_steps(tx, &planned).await }))
             .await
@@ -146,6 +150,9 @@ async fn perform(tx: &mut Tx, planned: &PlannedRun) -> Result<Run> {
         take_steps(tx, planned).await
     };
     match done {
+        Err(Error::Invalid(_) | Error::Conflict(_)) if changes && !cautious => {
+            Err(Error::Overtaken)
+        }
         Err(Error::Invalid(wrong)) => {
             let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
             Ok(failed(planned, told.join("; ")))

@@ -59,6 +59,11 @@ impl Job {
         (self.rule_id(), self.message)
     }
 
+    /// Its rule, as it was when its run began.
+    pub(crate) fn version(&self) -> (RuleId, i64) {
+        (self.rule_id(), self.rule.facts.version)
+    }
+
     fn failed(&self, code: &str, message: String) -> Outcome {
         Outcome {
             error: Some(ScriptError {

@@ -7,6 +7,7 @@
 
 mod apply;
 mod evaluate;
+mod pause;
 mod plan;
 mod quarantine;
 mod resume;
@@ -125,7 +126,7 @@ impl Handler for Engine {
             .collect();
         for time in 0..PATIENCE {
             let planned = self.plan(&batch, &events, time > 0).await?;
-            match apply::apply(&self.db, planned, batch.clone()).await {
+            match apply::apply(&self.db, planned, batch.clone(), time > 0).await {
                 Err(Error::Overtaken) => {}
                 done => return Ok(done?),
             }

@@ -22,7 +22,7 @@ pub(crate) const CHANGES: usize = 200;
 /// How far apart what has to wait for its workspace's budget comes back.
 const APART: Duration = Duration::from_millis(100);
 
-type RuleSets = HashMap<WorkspaceId, Arc<RuleSet>>;
+pub(crate) type RuleSets = HashMap<WorkspaceId, Arc<RuleSet>>;
 
 /// A rule that an event may start.
 pub(crate) struct Candidate {

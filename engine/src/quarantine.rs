@@ -18,6 +18,9 @@ use smarttasks_store::{Db, Result, Tx};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+/// The code of the error with which a run ends whose evaluation was refused.
+const REFUSED: &str = "quarantined";
+
 /// The jobs of one rule for one message, with their places.
 struct Group {
     suspect: Suspect,
@@ -49,12 +52,7 @@ pub(crate) async fn evaluate(
     };
     let (groups, mut rest) = apart(jobs, &alone);
     let begun = one_by_one(engine, groups, terms, &mut evaluated).await?;
-    // What a rule keeps goes from run to run, and its evaluations apart do not see each other.
-    rest.retain(|(_, job)| match begun.get(&job.key().0) {
-        Some(Begun::Disabled) => false,
-        Some(Begun::Evaluated) => !job.program.uses_state(),
-        None => true,
-    });
+    rest.retain(|(_, job)| !begun.refused.contains(&job.version()) && !begun.is_before(job));
     let (places, rest): (Vec<usize>, Vec<Job>) = rest.into_iter().unzip();
     let told = engine.evaluator.evaluate(rest, terms).await?;
     evaluated.take_in(&places, told);
@@ -93,11 +91,20 @@ pub(crate) async fn settle(tx: &mut Tx, batch: &Batch) -> Result<()> {
     quarantine::settle(tx, events).await
 }
 
-/// What has become of a rule.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Begun {
-    Evaluated,
-    Disabled,
+/// What has become of rules whose evaluations began alone.
+#[derive(Default)]
+struct Begun {
+    evaluated: HashSet<RuleId>,
+    /// The versions that are in quarantine from now on.
+    refused: HashSet<(RuleId, i64)>,
+}
+
+impl Begun {
+    /// Whether a job has to wait for what its rule keeps: that goes from run to run, and
+    /// evaluations apart do not see each other.
+    fn is_before(&self, job: &Job) -> bool {
+        job.program.uses_state() && self.evaluated.contains(&job.key().0)
+    }
 }
 
 async fn one_by_one(
@@ -105,29 +112,25 @@ async fn one_by_one(
     groups: Vec<Group>,
     terms: Terms,
     evaluated: &mut Evaluated,
-) -> Result<HashMap<RuleId, Begun>, HandlerError> {
-    let mut rules = HashMap::new();
+) -> Result<Begun, HandlerError> {
+    let mut begun = Begun::default();
     let mut ended = None;
     for Group { suspect, jobs } in groups {
-        let rule = suspect.rule_id;
+        let version = (suspect.rule_id, suspect.version);
+        let waits = jobs.iter().any(|(_, job)| begun.is_before(job));
         let (places, jobs): (Vec<usize>, Vec<Job>) = jobs.into_iter().unzip();
-        let keeps = jobs.iter().any(|job| job.program.uses_state());
-        match rules.get(&rule) {
-            Some(Begun::Disabled) => {
-                evaluated.pass_over(&places);
-                continue;
-            }
-            Some(Begun::Evaluated) if keeps => continue,
-            _ => {}
-        }
-        if begin(&engine.db, ended.take(), suspect).await? {
+        if begun.refused.contains(&version) {
+            evaluated.pass_over(&places);
+        } else if waits {
+            // They are left.
+        } else if begin(&engine.db, ended.take(), suspect).await? {
             metrics::counter!("smarttasks_rule_evaluations_alone_total").increment(1);
             let told = engine.evaluator.evaluate(jobs, terms).await?;
             evaluated.take_in(&places, told);
             ended = Some(suspect);
-            rules.insert(rule, Begun::Evaluated);
+            begun.evaluated.insert(suspect.rule_id);
         } else {
-            rules.insert(rule, Begun::Disabled);
+            begun.refused.insert(version);
             evaluated.pass_over(&places);
             if let Some(first) = places.first() {
                 evaluated.put(*first, Done::Told(Box::new(refused())));
@@ -140,7 +143,7 @@ async fn one_by_one(
             .write(move |tx| Box::pin(async move { quarantine::end(tx, &ended).await }))
             .await?;
     }
-    Ok(rules)
+    Ok(begun)
 }
 
 /// The messages of a batch that a process may have died with.
@@ -149,7 +152,10 @@ fn suspects(batch: &Batch) -> HashSet<EventId> {
         Message::Event(event) => Some(event.id),
         Message::Sweep(range) => Some(sweep::message_id(range)),
         Message::Wake(wake) => Some(resume::message_id(wake)),
-        Message::Notification(_) | Message::Delivery(_) | Message::Waiters(_) => None,
+        Message::Notification(_)
+        | Message::Delivery(_)
+        | Message::Waiters(_)
+        | Message::EndRuns(_) => None,
     });
     messages.collect()
 }
@@ -159,6 +165,7 @@ fn suspect(job: &Job) -> Suspect {
     Suspect {
         workspace_id: inputs.workspace.id,
         rule_id: inputs.rule.id,
+        version: inputs.rule.version,
         // Of a sweep, the same whichever task comes first.
         run_id: match job.message == inputs.event.id {
             true => inputs.run_id,
@@ -191,23 +198,27 @@ async fn begin(db: &Db, ended: Option<Suspect>, next: Suspect) -> Result<bool> {
 }
 
 /// Why a run that waits does not go on.
-pub(crate) fn error() -> RunError {
+pub(crate) fn pause() -> RunError {
     RunError {
-        message: refusal(),
+        message: format!(
+            "not evaluated: of its version of the rule, {REASON}; enable the rule, then let the \
+             run go on"
+        ),
         line: None,
         column: None,
     }
 }
 
-fn refusal() -> String {
-    format!("not evaluated, and the rule is disabled: {REASON}")
+/// Whether an evaluation was refused.
+pub(crate) fn is_refused(outcome: &Outcome) -> bool {
+    outcome.error.as_ref().is_some_and(|of| of.code == REFUSED)
 }
 
 /// The run says why there is nothing of it.
 fn refused() -> Outcome {
     let error = ScriptError {
-        code: "quarantined".to_owned(),
-        message: refusal(),
+        code: REFUSED.to_owned(),
+        message: format!("not evaluated, and the rule is disabled: {REASON}"),
         line: None,
         column: None,
     };

@@ -6,14 +6,15 @@
 //! inputs come from.
 
 use crate::evaluate::{Done, Job, Terms};
-use crate::plan::CHANGES;
+use crate::pause::{self, Paused};
+use crate::plan::{CHANGES, RuleSets};
 use crate::run::{Past, PlannedRun, Started};
 use crate::{Engine, PATIENCE, apply, quarantine};
 use serde_json::{Value, json};
 use smarttasks_bus::{Batch, Handler, HandlerError};
 use smarttasks_model::{
-    Because, Event, EventId, Message, RuleId, RunId, RunStatus, Task, TaskId, Timestamp, WaitId,
-    Wake,
+    Because, EndRuns, Event, EventId, Failpoint, Message, RuleId, RunId, RunStatus, Task, TaskId,
+    Timestamp, WaitId, Wake,
 };
 use smarttasks_rules::{Journal, Outcome, Segment, Wait};
 use smarttasks_store::runs::{self, RunError, Waiting};
@@ -52,14 +53,26 @@ impl Handler for Runner {
     async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
         for time in 0..PATIENCE {
             let resumed = self.engine.resume(&batch, time > 0).await?;
-            match write(&self.engine.db, resumed, batch.clone()).await {
+            Failpoint::Evaluated.pass();
+            match write(&self.engine.db, resumed, batch.clone(), time > 0).await {
                 Err(Error::Overtaken) => {}
-                done => return Ok(done?),
+                done => {
+                    done?;
+                    Failpoint::Resumed.pass();
+                    return Ok(());
+                }
             }
         }
         Err(HandlerError::Unavailable(
             "others keep changing what the rules keep".to_owned(),
         ))
+    }
+
+    async fn give_up(&self, message: &Message, reason: &str) -> Result<(), HandlerError> {
+        match message {
+            Message::Wake(wake) => pause::give_up(&self.engine.db, wake, reason).await,
+            _ => Ok(()),
+        }
     }
 }
 
@@ -72,13 +85,15 @@ struct Resumed {
     looked: Vec<WaitId>,
     /// To be tried again then.
     later: Vec<(Wake, Timestamp)>,
-    paused: Vec<(Waiting, Wake)>,
+    paused: Vec<Paused>,
     /// Runs with whose rule nobody can go on.
     gone: Vec<Waiting>,
     /// Rules of which a run goes on later: what they keep goes from run to run.
     left: HashSet<RuleId>,
     /// Events that runs wait for, and after which of these to go on.
     waiters: Vec<(Event, Option<RunId>)>,
+    /// Runs that end, unread.
+    ending: Vec<EndRuns>,
 }
 
 /// A run whose wait has ended.
@@ -139,6 +154,7 @@ impl Engine {
                     asked.insert(of.event_id);
                     waiters.push(*of);
                 }
+                Message::EndRuns(which) => resumed.ending.push((**which).clone()),
                 _ => {}
             }
         }
@@ -186,6 +202,11 @@ impl Engine {
         }
         Ok(match (&wake.because, wait) {
             (Because::Retry, _) => Some(Value::Null),
+            // It may have been answered in time, and the answer be under way.
+            (because, Some(Wait::Approval { .. })) if !because.is_told() => {
+                let answer = approvals::answered(&self.db, wake.wait).await?;
+                Some(answer.unwrap_or_default())
+            }
             (Because::Answer { value }, _) => Some(value.clone()),
             (Because::Event { event_id }, _) => events.get(event_id).map(|event| json!(event)),
             (Because::Look, _) => match for_event {
@@ -207,11 +228,6 @@ impl Engine {
                 "status": 0, "headers": {}, "body": "", "json": null,
                 "error": "there was no answer in time",
             })),
-            // It may have been answered in time, and the answer be under way.
-            (Because::Time | Because::Skipped, Some(Wait::Approval { .. })) => {
-                let answer = approvals::answered(&self.db, wake.wait).await?;
-                Some(answer.unwrap_or_default())
-            }
             (Because::Time | Because::Skipped, _) => Some(Value::Null),
         })
     }
@@ -242,6 +258,7 @@ impl Engine {
             .rule_sets
             .pinned(woken.iter().map(|of| &of.waiting))
             .await?;
+        let woken = resumed.without_quarantined(woken, &rule_sets);
         let tasks = self.tasks_of(&woken).await?;
         let (woken, mut segments) = self.journals(woken, now, resumed).await?;
         let (mut jobs, mut started) = (Vec::new(), Vec::new());
@@ -319,7 +336,7 @@ impl Engine {
 }
 
 /// Whether a run is at the wait that a message names.
-fn fits(waiting: &Waiting, wake: &Wake) -> bool {
+pub(crate) fn fits(waiting: &Waiting, wake: &Wake) -> bool {
     waiting.run.waits == begun(wake)
 }
 
@@ -404,6 +421,20 @@ impl Woken {
 }
 
 impl Resumed {
+    /// Pauses what must not be evaluated; the rest stays.
+    fn without_quarantined(&mut self, woken: Vec<Woken>, rule_sets: &RuleSets) -> Vec<Woken> {
+        let refused = |woken: &Woken| {
+            let (rule, version, _) = woken.waiting.rule();
+            let rule_set = rule_sets.get(&woken.waiting.run.workspace_id);
+            rule_set.is_some_and(|of| of.quarantined.contains(&(rule, version)))
+        };
+        let (refused, kept): (Vec<_>, Vec<_>) = woken.into_iter().partition(refused);
+        let refused = refused.into_iter();
+        self.paused
+            .extend(refused.map(|of| Paused::in_quarantine(of.waiting, of.wake)));
+        kept
+    }
+
     /// What became of a run.
     fn take_in(&mut self, run: Started, done: Done, max_depth: u8) {
         let Some(past) = run.past() else {
@@ -412,6 +443,13 @@ impl Resumed {
         let (wake, now) = (past.wake.clone(), run.now());
         match done {
             Done::Told(outcome) if outcome.later => self.again(&run, *outcome),
+            Done::Told(outcome) if quarantine::is_refused(&outcome) => {
+                self.paused
+                    .push(Paused::in_quarantine(past.waiting(), wake));
+            }
+            Done::PassedOver => self
+                .paused
+                .push(Paused::in_quarantine(past.waiting(), wake)),
             Done::Told(outcome) => {
                 let planned = run.planned(*outcome, max_depth);
                 let changes = planned.changes();
@@ -426,9 +464,6 @@ impl Resumed {
             }
             Done::Nothing => self.runs.push(run.planned(Outcome::default(), max_depth)),
             Done::Left => self.later.push((wake, now)),
-            Done::PassedOver => self
-                .runs
-                .push(run.failed(quarantine::error(), Vec::new(), 0)),
         }
     }
 
@@ -445,22 +480,18 @@ impl Resumed {
             self.later.push((wake, at));
             return;
         }
-        let mut paused = Waiting {
-            run: past.run.clone(),
-            start: past.start.clone(),
-        };
-        paused.run.status = RunStatus::Paused;
-        paused.run.resumes_at = None;
-        paused.run.error = outcome.error.map(|error| RunError {
-            message: error.message,
-            line: error.line,
-            column: error.column,
-        });
-        self.paused.push((paused, wake));
+        let error = outcome
+            .error
+            .map_or_else(RunError::default, |error| RunError {
+                message: error.message,
+                line: error.line,
+                column: error.column,
+            });
+        self.paused.push(Paused::of(past.waiting(), wake, error));
     }
 }
 
-async fn write(db: &Db, resumed: Resumed, batch: Batch) -> Result<()> {
+async fn write(db: &Db, resumed: Resumed, batch: Batch, cautious: bool) -> Result<()> {
     let resumed = Arc::new(resumed);
     db.write(move |tx| {
         let (resumed, batch) = (Arc::clone(&resumed), batch.clone());
@@ -468,6 +499,9 @@ async fn write(db: &Db, resumed: Resumed, batch: Batch) -> Result<()> {
             batch.settle(tx);
             quarantine::settle(tx, &batch).await?;
             waits::looked(tx, &resumed.looked).await?;
+            for which in &resumed.ending {
+                runs::end_page(tx, which).await?;
+            }
             for (event, after) in &resumed.waiters {
                 waits::wake_page(tx, event, *after).await?;
             }
@@ -476,13 +510,10 @@ async fn write(db: &Db, resumed: Resumed, batch: Batch) -> Result<()> {
                 .later
                 .iter()
                 .map(|(wake, _)| (wake.wait.run_id, begun(wake)));
-            let paused = resumed
-                .paused
-                .iter()
-                .map(|(of, _)| (of.run.id, of.run.waits));
+            let paused = resumed.paused.iter().map(Paused::at);
             let gone = resumed.gone.iter().map(|of| (of.run.id, of.run.waits));
             let held = runs::hold(tx, later.chain(paused).chain(gone)).await?;
-            apply::perform_all(tx, &resumed.runs, &resumed.versions).await?;
+            apply::perform_all(tx, &resumed.runs, &resumed.versions, cautious).await?;
             for (wake, at) in &resumed.later {
                 if held.contains(&wake.wait.run_id) {
                     tx.schedule(Timer::of_run(wake.clone(), *at));
@@ -494,9 +525,9 @@ async fn write(db: &Db, resumed: Resumed, batch: Batch) -> Result<()> {
                     runs::cancel(tx, waiting.run.workspace_id, waiting.run.id, why).await?;
                 }
             }
-            for (waiting, wake) in &resumed.paused {
-                if held.contains(&waiting.run.id) {
-                    runs::pause(tx, waiting, wake).await?;
+            for paused in &resumed.paused {
+                if held.contains(&paused.at().0) {
+                    paused.write(tx).await?;
                 }
             }
             Ok(())
@@ -504,3 +535,6 @@ async fn write(db: &Db, resumed: Resumed, batch: Batch) -> Result<()> {
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,8 @@ pub(crate) struct RuleSet {
     pub(crate) workspace: Arc<WorkspaceFacts>,
     rules: Vec<Arc<LoadedRule>>,
     by_id: HashMap<RuleId, Arc<LoadedRule>>,
+    /// The versions of rules of which no run is evaluated.
+    pub(crate) quarantined: HashSet<(RuleId, i64)>,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
     /// The members: the only people whom its scripts see.
     pub(crate) members: Arc<HashMap<UserId, User>>,
@@ -169,6 +171,7 @@ impl RuleSets {
         let ids: Vec<WorkspaceId> = workspaces.iter().map(|workspace| workspace.id).collect();
         let rules = rules::enabled(&self.db, ids.iter().copied()).await?;
         let endpoints = endpoints::of_workspaces(&self.db, ids.iter().copied()).await?;
+        let mut quarantined = rules::quarantined(&self.db, ids.iter().copied()).await?;
         let mut members = workspaces::members_of(&self.db, ids).await?;
         let rules = self.compile(rules).await?;
         let mut rules_of: HashMap<WorkspaceId, Vec<Arc<LoadedRule>>> = HashMap::new();
@@ -182,18 +185,25 @@ impl RuleSets {
                 .or_default()
                 .push(Arc::new(endpoint));
         }
-        Ok(workspaces
-            .into_iter()
-            .map(|workspace| {
-                let rules = rules_of.remove(&workspace.id).unwrap_or_default();
-                let endpoints = endpoints_of.remove(&workspace.id).unwrap_or_default();
-                let members = members.remove(&workspace.id).unwrap_or_default();
-                (
-                    workspace.id,
-                    Arc::new(rule_set(workspace, rules, endpoints, members)),
-                )
-            })
-            .collect())
+        let rule_set = |workspace: Workspace| {
+            let id = workspace.id;
+            let rules = rules_of.remove(&id).unwrap_or_default();
+            let rule_set = RuleSet {
+                version: workspace.rules_version,
+                workspace: Arc::new(WorkspaceFacts {
+                    id,
+                    name: workspace.name,
+                    timezone: workspace.timezone,
+                }),
+                by_id: by_id(&rules),
+                rules,
+                quarantined: quarantined.remove(&id).unwrap_or_default(),
+                endpoints: endpoints_of.remove(&id).unwrap_or_default(),
+                members: Arc::new(members.remove(&id).unwrap_or_default()),
+            };
+            (id, Arc::new(rule_set))
+        };
+        Ok(workspaces.into_iter().map(rule_set).collect())
     }
 
     async fn compile(
@@ -215,29 +225,9 @@ impl RuleSets {
     }
 }
 
-fn rule_set(
-    workspace: Workspace,
-    rules: Vec<Arc<LoadedRule>>,
-    endpoints: Vec<Arc<Endpoint>>,
-    members: HashMap<UserId, User>,
-) -> RuleSet {
-    let by_id = rules
-        .iter()
-        .map(|rule| (rule.facts.id, Arc::clone(rule)))
-        .collect();
-    let facts = WorkspaceFacts {
-        id: workspace.id,
-        name: workspace.name,
-        timezone: workspace.timezone,
-    };
-    RuleSet {
-        version: workspace.rules_version,
-        workspace: Arc::new(facts),
-        rules,
-        by_id,
-        endpoints,
-        members: Arc::new(members),
-    }
+fn by_id(rules: &[Arc<LoadedRule>]) -> HashMap<RuleId, Arc<LoadedRule>> {
+    let with_id = |rule: &Arc<LoadedRule>| (rule.facts.id, Arc::clone(rule));
+    rules.iter().map(with_id).collect()
 }
 
 fn loaded(rule: Rule, program: Result<Arc<Program>, Vec<Diagnostic>>) -> LoadedRule {

@@ -7,7 +7,7 @@ use smarttasks_model::{
     RunStatus, Task, TaskId, TimeZone, Timestamp, UserId, Wake, WebhookTarget,
 };
 use smarttasks_rules::{Action, Inputs, Journal, Need, Outcome, Segment, Wait, WorkspaceFacts};
-use smarttasks_store::runs::{ActionRecord, Run, RunError, Start};
+use smarttasks_store::runs::{ActionRecord, Run, RunError, Start, Waiting};
 use smarttasks_store::waits::Since;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,16 @@ pub(crate) struct Past {
     pub(crate) wake: Wake,
     /// The event for which it has waited.
     pub(crate) event: Option<(Timestamp, ChangeId)>,
+}
+
+impl Past {
+    /// The run, as it waited.
+    pub(crate) fn waiting(&self) -> Waiting {
+        Waiting {
+            run: self.run.clone(),
+            start: self.start.clone(),
+        }
+    }
 }
 
 impl Started {
@@ -223,6 +233,13 @@ impl PlannedRun {
     pub(crate) fn slept(&self) -> bool {
         let waiting = self.before.as_ref().and_then(|run| run.waiting.as_ref());
         waiting.is_some_and(|wait| wait["wait"] == "until")
+    }
+
+    /// Whether it goes on without the answer of a person.
+    pub(crate) fn asked_in_vain(&self) -> bool {
+        let waiting = self.before.as_ref().and_then(|run| run.waiting.as_ref());
+        let told = self.wake.as_ref().is_some_and(|of| of.because.is_told());
+        !told && waiting.is_some_and(|wait| wait["wait"] == "approval")
     }
 
     /// How many waits it had begun before this segment.

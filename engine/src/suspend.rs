@@ -36,6 +36,13 @@ impl Open {
             .filter(|planned| held.contains(&planned.run.id) && !planned.slept())
             .map(|planned| planned.run.id);
         waits::end(tx, more).await?;
+        // Who has answered before that was told that it counts.
+        let unanswered = runs.iter().filter(|planned| planned.asked_in_vain());
+        let unanswered = unanswered.filter(|planned| held.contains(&planned.run.id));
+        let unanswered = unanswered.filter_map(|planned| planned.wake.as_ref().map(|of| of.wait));
+        if approvals::any_answered(tx, unanswered).await? {
+            return Err(Error::Overtaken);
+        }
         let alone: Vec<Pair> = runs
             .iter()
             .filter(|of| begins_alone(of))

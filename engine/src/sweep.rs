@@ -56,7 +56,7 @@ impl Handler for Sweeper {
                 break;
             };
             let looked = self.engine.look(range, &batch, time > 0).await?;
-            match write(&self.engine.db, looked, batch.clone()).await {
+            match write(&self.engine.db, looked, batch.clone(), time > 0).await {
                 Err(Error::Overtaken) => {}
                 done => return Ok(done?),
             }
@@ -64,6 +64,18 @@ impl Handler for Sweeper {
         Err(HandlerError::Unavailable(
             "others keep changing what the rules keep".to_owned(),
         ))
+    }
+
+    async fn give_up(&self, message: &Message, _reason: &str) -> Result<(), HandlerError> {
+        let Message::Sweep(range) = message else {
+            return Ok(());
+        };
+        let range = range.clone();
+        let given_up = self.engine.db.write(move |tx| {
+            let range = range.clone();
+            Box::pin(async move { sweeps::give_up(tx, &range).await })
+        });
+        Ok(given_up.await?)
     }
 }
 
@@ -426,7 +438,7 @@ impl Page {
     }
 }
 
-async fn write(db: &Db, looked: Looked, batch: Batch) -> Result<()> {
+async fn write(db: &Db, looked: Looked, batch: Batch, cautious: bool) -> Result<()> {
     let looked = Arc::new(looked);
     db.write(move |tx| {
         let (looked, batch) = (Arc::clone(&looked), batch.clone());
@@ -446,7 +458,7 @@ async fn write(db: &Db, looked: Looked, batch: Batch) -> Result<()> {
                     });
                     Ok(())
                 }
-                Looked::Page(page) => page.write(tx).await,
+                Looked::Page(page) => page.write(tx, cautious).await,
             }
         })
     })

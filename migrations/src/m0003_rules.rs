@@ -27,6 +27,7 @@ crate::migration! {
             .col(text_null("note"))
             .col(uuid_null("author_id"))
             .col(big_integer("created_at"))
+            .col(big_integer_null("quarantined_at"))
             .primary_key(Index::create().col("rule_id").col("version")),
         Table::create()
             .table("rule_stats")
@@ -34,6 +35,7 @@ crate::migration! {
             .col(big_integer("matches"))
             .col(big_integer("failures"))
             .col(big_integer("failures_in_row"))
+            .col(big_integer("version"))
             .col(big_integer_null("last_run_at")),
         Table::create()
             .table("runs")
@@ -73,10 +75,12 @@ crate::migration! {
         "CREATE UNIQUE INDEX rules_by_name ON rules (workspace_id, name)",
         "CREATE INDEX rules_by_age ON rules (workspace_id, id)",
         "CREATE INDEX rules_with_deadlines ON rules (workspace_id) WHERE due_offsets IS NOT NULL",
+        "CREATE INDEX rule_versions_in_quarantine ON rule_versions (workspace_id) WHERE quarantined_at IS NOT NULL",
         "CREATE INDEX runs_by_workspace ON runs (workspace_id, id)",
         "CREATE INDEX runs_by_rule ON runs (rule_id, id)",
         "CREATE INDEX runs_by_task ON runs (task_id, id)",
-        "CREATE INDEX runs_by_end ON runs (finished_at)",
+        "CREATE INDEX runs_by_status ON runs (workspace_id, status, id)",
+        "CREATE INDEX runs_by_end ON runs (status, finished_at)",
         "CREATE UNIQUE INDEX runs_exclusive ON runs (exclusive) WHERE exclusive IS NOT NULL",
         "CREATE INDEX runs_unfinished ON runs (rule_id, task_id) WHERE finished_at IS NULL",
         "CREATE INDEX evaluations_by_event ON evaluations (event_id)",

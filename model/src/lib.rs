@@ -6,6 +6,7 @@
 
 mod email;
 mod event;
+mod failpoint;
 mod headers;
 mod id;
 mod limits;
@@ -25,6 +26,7 @@ mod webhook;
 
 pub use email::{Email, EmailError};
 pub use event::{Actor, Event, EventData, EventPattern, EventType, EventTypeError, Snapshot};
+pub use failpoint::Failpoint;
 pub use headers::HeaderSet;
 pub use id::{
     ApprovalId, ChangeId, CommentId, DeliveryId, EndpointId, EventId, NotificationId, RuleId,
@@ -39,5 +41,5 @@ pub use task_filter::{TaskFilter, without_case};
 pub use time::{Clock, Span, SpanError, TimeZone, TimeZoneError, Timestamp, TimestampError};
 pub use trace::TraceParent;
 pub use user::{NotifyBy, User};
-pub use wake::{Because, WaitId, Waiters, Wake};
+pub use wake::{Because, EndRuns, RunsOf, WaitId, Waiters, Wake};
 pub use webhook::{SigningSecret, SigningSecretError, WebhookUrl, WebhookUrlError};

@@ -2,8 +2,8 @@
 //! outbox carries.
 
 use crate::{
-    ApprovalId, DeliveryId, Email, EndpointId, Event, NotificationId, RuleId, RunId, SweepRange,
-    TaskId, Timestamp, TraceParent, UserId, WaitId, Waiters, Wake, WorkspaceId,
+    ApprovalId, DeliveryId, Email, EndRuns, EndpointId, Event, NotificationId, RuleId, RunId,
+    SweepRange, TaskId, Timestamp, TraceParent, UserId, WaitId, Waiters, Wake, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -148,4 +148,6 @@ pub enum Message {
     Wake(Box<Wake>),
     /// For the engine: runs that wait for an event.
     Waiters(Waiters),
+    /// For the engine: runs that end.
+    EndRuns(Box<EndRuns>),
 }

@@ -1,6 +1,6 @@
 //! What brings a run that waits to go on.
 
-use crate::{EventId, RunId, WorkspaceId};
+use crate::{EventId, RuleId, RunId, TaskId, Timestamp, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -60,6 +60,13 @@ pub enum Because {
     },
 }
 
+impl Because {
+    /// Whether it says what the run goes on with, and not only that it does.
+    pub fn is_told(&self) -> bool {
+        matches!(self, Self::Answer { value } if !value.is_null())
+    }
+}
+
 /// An event that more runs wait for than one transaction wakes: the rest of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Waiters {
@@ -69,4 +76,28 @@ pub struct Waiters {
     pub event_id: EventId,
     /// Only those that come after this one.
     pub after: Option<RunId>,
+}
+
+/// Unfinished runs that end because what they are of is gone or disabled, of which there are more
+/// than one transaction ends: the rest of them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EndRuns {
+    /// Where they belong.
+    pub workspace_id: WorkspaceId,
+    /// Which.
+    pub of: RunsOf,
+    /// Only those that began before then.
+    pub before: Timestamp,
+    /// Why, for people.
+    pub why: String,
+}
+
+/// Of what runs are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunsOf {
+    /// Of a rule.
+    Rule(RuleId),
+    /// About a task.
+    Task(TaskId),
 }

@@ -135,7 +135,11 @@ impl Asked {
             match message {
                 Message::Notification(notification) => new.extend(deliveries_of(notification)),
                 Message::Delivery(id) => due.push(*id),
-                Message::Event(_) | Message::Sweep(_) | Message::Wake(_) | Message::Waiters(_) => {}
+                Message::Event(_)
+                | Message::Sweep(_)
+                | Message::Wake(_)
+                | Message::Waiters(_)
+                | Message::EndRuns(_) => {}
             }
         }
         Self { new, due }

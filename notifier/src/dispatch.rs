@@ -12,7 +12,7 @@ use crate::report::Turn;
 use crate::request::ScriptRequest;
 use crate::webhook::WebhookRequest;
 use futures_util::FutureExt;
-use smarttasks_model::{DeliveryId, Timestamp};
+use smarttasks_model::{DeliveryId, Failpoint, Timestamp};
 use smarttasks_store::approvals::Links;
 use smarttasks_store::deliveries::Delivery;
 use smarttasks_store::{Db, Result};
@@ -149,6 +149,9 @@ impl Dispatcher {
             .await;
         // A mistake of ours is one failed turn, and not a delivery that is never heard of again.
         let turn = turn.unwrap_or_else(|_| self.0.put_off(&delivery, PUT_OFF));
+        if turn.report.attempt.is_some() {
+            Failpoint::Sent.pass();
+        }
         let sent = Sent { turn, delivery };
         // The recorder outlives every sender; should it be gone, the recovery timer is left.
         let _ = self.0.reports.send(sent).await;

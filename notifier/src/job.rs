@@ -2,7 +2,7 @@
 
 use crate::breaker::BreakerKey;
 use crate::email::Mail;
-use crate::report::UNWANTED;
+use crate::report::{LATE, UNWANTED};
 use crate::request::ScriptRequest;
 use crate::webhook::WebhookRequest;
 use smarttasks_model::{
@@ -119,9 +119,8 @@ impl Targets {
             } => {
                 let traceparent = delivery.traceparent.map(|parent| parent.child());
                 match ScriptRequest::parse(delivery.id, request, traceparent) {
-                    _ if now > *until || self.over.contains(wait) => {
-                        Job::Impossible(UNWANTED.to_owned())
-                    }
+                    _ if now > *until => Job::Impossible(LATE.to_owned()),
+                    _ if self.over.contains(wait) => Job::Impossible(UNWANTED.to_owned()),
                     Ok(request) => {
                         let key = of_host(delivery.workspace_id, request.url());
                         Job::Request(Box::new(request), key)

@@ -1,6 +1,7 @@
 //! Records what came of deliveries, many in one transaction.
 
 use crate::dispatch::{Dispatcher, Sent};
+use crate::report::UNWANTED;
 use crate::request::no_answer;
 use serde_json::{Map, json};
 use smarttasks_model::{
@@ -112,7 +113,10 @@ async fn record(tx: &mut Tx, sent: &[Sent]) -> Result<()> {
     for sent in sent {
         if taken.contains(&sent.turn.report.delivery_id) {
             wake(tx, sent)?;
-            if let Outcome::Failed(reason) = &sent.turn.report.outcome {
+            // Nobody is to hear of what nobody wants any more.
+            if let Outcome::Failed(reason) = &sent.turn.report.outcome
+                && reason != UNWANTED
+            {
                 raise_failed(
                     tx,
                     &sent.delivery,

@@ -11,6 +11,8 @@ use std::time::Duration;
 const GIVEN_UP: Duration = Duration::from_secs(36 * 3600);
 /// Why a request is not made any more.
 pub(crate) const UNWANTED: &str = "given up: its run does not wait for an answer any more";
+/// The same of one that could not be made in its time.
+pub(crate) const LATE: &str = "given up: the time for an answer is over";
 
 /// What came of a delivery's turn.
 pub(crate) struct Turn {
@@ -50,7 +52,7 @@ impl Turn {
     pub(crate) fn put_off(delivery: &Delivery, now: Timestamp, until: Timestamp) -> Self {
         metrics::counter!("smarttasks_deliveries_put_off_total").increment(1);
         let given_up = if delivery.content.is_over_at(until) {
-            Some(UNWANTED)
+            Some(LATE)
         } else if now.since(delivery.created_at) > GIVEN_UP {
             Some("given up: its receiver has not answered for a day and a half")
         } else {

@@ -366,7 +366,7 @@ async fn after_its_time_nothing_is_sent() {
     let answer = here.answer().await;
     assert_eq!(answer["status"], 0);
     let error = answer["error"].as_str().unwrap();
-    assert!(error.contains("does not wait"), "{error}");
+    assert!(error.contains("the time for an answer is over"), "{error}");
     assert!(receiver.seen.try_recv().is_err());
     let (delivery, attempts) = here.after(id, 1).await;
     assert_eq!((delivery.status, attempts.len()), (Status::Failed, 1));

@@ -53,6 +53,9 @@ pub struct Segment {
     /// Bytes that it wrote to the log.
     #[serde(default)]
     pub log_bytes: usize,
+    /// Bytes of what the record of the run says of its actions.
+    #[serde(default)]
+    pub action_bytes: usize,
 }
 
 /// What a script waits for.

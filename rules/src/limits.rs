@@ -155,7 +155,7 @@ impl Stop {
             ),
             Self::Journal => format!(
                 "the run has done more than its journal holds, which is {} actions, queries and \
-                 waits, and {} KiB with all that they return; look for a loop that does not end, or \
+                 waits, and {} KiB with all that they return and what the run says of its actions; look for a loop that does not end, or \
                  let another run go on",
                 limits.journal_entries,
                 limits.journal_bytes / 1024

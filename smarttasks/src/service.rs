@@ -382,6 +382,7 @@ fn scheduler_settings(config: &Config, data: &DataDir) -> smarttasks_scheduler::
         rows: Retention {
             events: kept.events,
             runs: kept.runs,
+            failed_runs: kept.failed_runs,
             deliveries: kept.deliveries,
         },
         mail_files: as_files.then(|| MailFiles {

@@ -12,7 +12,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryOrder, Statement,
 };
 use smarttasks_migrations::{Migrator, MigratorTrait};
-use smarttasks_model::{Clock, Timestamp};
+use smarttasks_model::{Clock, Failpoint, Timestamp};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -393,6 +393,9 @@ impl Shared {
 
     /// Tells the relay, the scheduler and whoever watches that a commit happened.
     pub(crate) fn announce(&self, committed: Committed) {
+        if !committed.outgoing.is_empty() {
+            Failpoint::Committed.pass();
+        }
         let more = i64::try_from(committed.outgoing.len()).unwrap_or(i64::MAX);
         let less = i64::try_from(committed.settled).unwrap_or(i64::MAX);
         self.pending

@@ -20,7 +20,8 @@ pub enum Error {
         /// The version that the row has.
         current: i64,
     },
-    /// Another write came between reading and writing: whoever decided must decide again.
+    /// Another write came between reading and writing, or a part of this one cannot be done:
+    /// whoever decided must decide again.
     #[error("another write came first")]
     Overtaken,
     /// What was asked for contradicts what is there.

@@ -10,7 +10,7 @@
 //! anyone's ([`claim`]), so that recovery is nothing but a lease expiring.
 
 use crate::entity::{dead_letters, outbox};
-use crate::{Db, Error, Result, Tx, postgres, sweeps};
+use crate::{Db, Error, Result, Tx, postgres};
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
@@ -54,7 +54,7 @@ impl Queue {
             Message::Event(_) => Self::Events,
             Message::Notification(_) | Message::Delivery(_) => Self::Notifications,
             Message::Sweep(_) => Self::Sweeps,
-            Message::Wake(_) | Message::Waiters(_) => Self::Runs,
+            Message::Wake(_) | Message::Waiters(_) | Message::EndRuns(_) => Self::Runs,
         }
     }
 
@@ -254,6 +254,7 @@ fn routing_key(message: &Message) -> &str {
         Message::Delivery(_) => "delivery",
         Message::Sweep(_) => "sweep",
         Message::Wake(_) | Message::Waiters(_) => "wake",
+        Message::EndRuns(_) => "end",
     }
 }
 
@@ -444,11 +445,6 @@ pub async fn bury(tx: &mut Tx, id: i64, reason: &str) -> Result<()> {
     let Some(row) = outbox::Entity::find_by_id(id).one(tx.conn()).await? else {
         return Ok(());
     };
-    if let Some(Ok(Message::Sweep(range))) =
-        Queue::named(&row.queue).map(|queue| queue.read(row.body.as_bytes()))
-    {
-        sweeps::give_up(tx, &range).await?;
-    }
     let now = tx.now();
     dead_letters::Entity::insert(dead_letters::ActiveModel {
         id: Set(Uuid::new_v4()),

@@ -9,6 +9,7 @@
 use crate::db::chunks;
 use crate::entity::evaluations;
 use crate::rules::{self, Disabling};
+use crate::workspaces::bump_rules;
 use crate::{Result, Tx};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
@@ -27,6 +28,8 @@ pub struct Suspect {
     pub workspace_id: WorkspaceId,
     /// The rule.
     pub rule_id: RuleId,
+    /// Its version.
+    pub version: i64,
     /// The run that it is for.
     pub run_id: RunId,
     /// The event that starts it: a run may be tried for several of one change.
@@ -70,7 +73,8 @@ pub async fn take_up(tx: &mut Tx, suspects: &[Suspect]) -> Result<HashSet<EventI
 }
 
 /// Marks an evaluation as begun alone by this process, and the one before as ended. When too many
-/// processes have ended with it, its rule is disabled instead, and the answer is no.
+/// processes have ended with it, its rule is disabled instead, and the answer is no; also no run
+/// that began with that version goes on, until the rule is enabled again.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -137,13 +141,18 @@ async fn disable(tx: &mut Tx, suspect: &Suspect) -> Result<()> {
     let why = Disabling {
         workspace_id: suspect.workspace_id,
         rule_id: suspect.rule_id,
+        version: suspect.version,
         reason: REASON.to_owned(),
         error: None,
         run_id: Some(suspect.run_id),
         depth: suspect.depth,
         traceparent: suspect.traceparent,
     };
-    rules::disable(tx, &why).await?;
+    rules::put_into_quarantine(tx, suspect.rule_id, suspect.version).await?;
+    if !rules::disable(tx, &why).await? {
+        // A run of an earlier version, or of a rule that is disabled or gone.
+        bump_rules(tx, suspect.workspace_id).await?;
+    }
     forget_rule(tx, suspect.rule_id).await
 }
 

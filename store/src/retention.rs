@@ -5,10 +5,11 @@ use crate::entity::{
     matches as match_rows, rule_state, rule_stats, rule_versions, rules, run_segments, runs,
     sessions, sweep_ranges,
 };
+use crate::runs::status_name;
 use crate::{Result, Tx, idempotency, matches};
 use sea_orm::sea_query::{Query, SimpleExpr};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
-use smarttasks_model::{RuleId, TaskId, Timestamp};
+use smarttasks_model::{RuleId, RunStatus, TaskId, Timestamp};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -17,8 +18,10 @@ use uuid::Uuid;
 pub struct Retention {
     /// Events, dead letters, and marks of evaluations whose message never came again.
     pub events: Duration,
-    /// Runs that have ended, with what they have asked people.
+    /// Runs that have succeeded or were cancelled, with what they have asked people.
     pub runs: Duration,
+    /// Runs that have failed or diverged.
+    pub failed_runs: Duration,
     /// Deliveries that have ended, with their attempts.
     pub deliveries: Duration,
 }
@@ -33,7 +36,8 @@ const BATCH: u64 = 500;
 pub async fn sweep(tx: &mut Tx, retention: &Retention) -> Result<bool> {
     let now = tx.now();
     let events_gone = sweep_events(tx, now - retention.events).await?;
-    let runs_gone = sweep_runs(tx, now - retention.runs).await?;
+    let runs_gone = sweep_runs(tx, &WELL, now - retention.runs).await?;
+    let failed_gone = sweep_runs(tx, &BADLY, now - retention.failed_runs).await?;
     let deliveries_gone = sweep_deliveries(tx, now - retention.deliveries).await?;
     let letters_gone = sweep_dead_letters(tx, now - retention.events).await?;
     let marks_gone = sweep_evaluations(tx, now - retention.events).await?;
@@ -44,6 +48,7 @@ pub async fn sweep(tx: &mut Tx, retention: &Retention) -> Result<bool> {
     let gone = [
         events_gone,
         runs_gone,
+        failed_gone,
         deliveries_gone,
         letters_gone,
         marks_gone,
@@ -71,10 +76,15 @@ async fn sweep_events(tx: &mut Tx, before: Timestamp) -> Result<u64> {
     Ok(gone.rows_affected)
 }
 
-async fn sweep_runs(tx: &mut Tx, before: Timestamp) -> Result<u64> {
+/// How runs end.
+const WELL: [RunStatus; 2] = [RunStatus::Succeeded, RunStatus::Cancelled];
+const BADLY: [RunStatus; 2] = [RunStatus::Failed, RunStatus::Diverged];
+
+async fn sweep_runs(tx: &mut Tx, ended: &[RunStatus], before: Timestamp) -> Result<u64> {
     let ids: Vec<Uuid> = runs::Entity::find()
         .select_only()
         .column(runs::Column::Id)
+        .filter(runs::Column::Status.is_in(ended.iter().map(|status| status_name(*status))))
         .filter(runs::Column::FinishedAt.lt(before.unix_millis()))
         .limit(BATCH)
         .into_tuple()

@@ -11,8 +11,8 @@ pub use versions::{Version, version, versions};
 
 pub(crate) use letter::Letter;
 pub(crate) use schedule::due_offsets;
-pub(crate) use versions::has_version;
-pub use versions::pinned;
+pub(crate) use versions::{has_version, put_into_quarantine};
+pub use versions::{pinned, quarantined};
 
 use crate::db::{at, chunks};
 use crate::entity::{rule_stats, rules};
@@ -21,10 +21,10 @@ use crate::users::expect_version;
 use crate::workspaces::{self, bump_rules};
 use crate::{Conflict, Db, Error, Result, Tx, matches, quarantine, runs, state, sweeps};
 use schedule::{offsets_of, schedule, schedule_deadlines, schedule_occurrences};
-use sea_orm::sea_query::{Expr, LockType};
+use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order,
-    QueryFilter, QueryOrder, QuerySelect, Select,
+    QueryFilter, QueryOrder, QuerySelect, Select, Set,
 };
 use smarttasks_model::{
     ForEach, RuleId, RuleSpec, SweepPurpose, SweepRange, Timestamp, Trigger, UserId, WorkspaceId,
@@ -168,7 +168,7 @@ async fn replace(
     // A deadline that is set at the same time must not miss this rule's offsets.
     tx.alone()?;
     // Before the workspace, as by those that count runs and disable the rule.
-    count_anew(tx, new.id).await?;
+    lock_counts(tx, new.id).await?;
     workspaces::lock(tx, workspace).await?;
     let before = find(tx.conn(), workspace, new.id)
         .await?
@@ -181,9 +181,10 @@ async fn replace(
         version: before.version + 1,
         author_id: author,
         updated_at: tx.now(),
-        ..before
+        ..before.clone()
     };
     save(tx, &rule).await?;
+    count_anew(tx, &rule).await?;
     let mut origin = Origin::person(&rule, Some(&before.spec));
     origin.note = note;
     versions::insert(tx, &rule, origin)?;
@@ -192,8 +193,11 @@ async fn replace(
         matches::forget_rule(tx, new.id).await?;
     }
     note_existing(tx, workspace, &new).await?;
+    if new.spec.enabled && !before.spec.enabled {
+        versions::release(tx, new.id).await?;
+    }
     if new.cancel_runs {
-        runs::end_of_rule(tx, new.id, "the rule was disabled").await?;
+        runs::end_of_rule(tx, workspace, new.id, "the rule was disabled").await?;
     }
     bump_rules(tx, workspace).await?;
     Ok(rule)
@@ -207,13 +211,36 @@ async fn save(tx: &mut Tx, rule: &Rule) -> Result<()> {
     Ok(())
 }
 
-/// Forgets what was counted against a rule.
-async fn count_anew(tx: &mut Tx, id: RuleId) -> Result<()> {
+/// Holds what was counted against a rule.
+async fn lock_counts(tx: &mut Tx, id: RuleId) -> Result<()> {
     quarantine::forget_rule(tx, id).await?;
-    rule_stats::Entity::update_many()
-        .col_expr(rule_stats::Column::FailuresInRow, Expr::value(0_i64))
-        .filter(rule_stats::Column::RuleId.eq(id.0))
-        .exec(tx.write_conn())
+    rule_stats::Entity::find_by_id(id.0)
+        .lock_exclusive()
+        .one(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// From this version on, failures count anew; those of earlier ones, whose runs may yet go on, do
+/// not count against it.
+async fn count_anew(tx: &mut Tx, rule: &Rule) -> Result<()> {
+    let anew = rule_stats::ActiveModel {
+        rule_id: Set(rule.id.0),
+        matches: Set(0),
+        failures: Set(0),
+        failures_in_row: Set(0),
+        version: Set(rule.version),
+        last_run_at: Set(None),
+    };
+    let replaced = OnConflict::column(rule_stats::Column::RuleId)
+        .update_columns([
+            rule_stats::Column::FailuresInRow,
+            rule_stats::Column::Version,
+        ])
+        .to_owned();
+    rule_stats::Entity::insert(anew)
+        .on_conflict(replaced)
+        .exec_without_returning(tx.write_conn())
         .await?;
     Ok(())
 }

@@ -5,11 +5,11 @@ mod count;
 mod waiting;
 
 pub(crate) use control::any_unfinished;
-pub use control::{Retry, cancel, end_of_rule, end_of_task, retry, rule_of, skip_wait};
+pub use control::{Retry, cancel, end_of_rule, end_of_task, end_page, retry, rule_of, skip_wait};
 pub use count::{Ended, FAILURES_IN_ROW, count};
 pub use waiting::{
-    SegmentRow, Start, Waiting, add_segment, advance, hold, known_unfinished, pause, segments,
-    steps, unfinished, waiting,
+    At, SegmentRow, Start, Waiting, add_segment, advance, hold, known_unfinished, pause, segments,
+    steps, tell_of_pause, unfinished, waiting,
 };
 
 use crate::db::{at, chunks};
@@ -79,7 +79,7 @@ pub struct ActionRecord {
 }
 
 /// Why and where a script failed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunError {
     /// What was wrong.
     pub message: String,
@@ -252,7 +252,7 @@ const STATUSES: [(RunStatus, &str); 7] = [
     (RunStatus::Diverged, "diverged"),
 ];
 
-fn status_name(status: RunStatus) -> &'static str {
+pub(crate) fn status_name(status: RunStatus) -> &'static str {
     STATUSES
         .iter()
         .find(|(of, _)| *of == status)

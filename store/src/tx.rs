@@ -15,8 +15,8 @@ use sea_orm::{
     QueryFilter, Set, TransactionTrait,
 };
 use smarttasks_model::{
-    Actor, ChangeId, DeliveryId, Event, Message, RuleId, RunId, TaskId, Timestamp, TraceParent,
-    UserId,
+    Actor, ChangeId, DeliveryId, Event, Failpoint, Message, RuleId, RunId, TaskId, Timestamp,
+    TraceParent, UserId,
 };
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashSet};
@@ -353,6 +353,9 @@ impl Pending {
         self.insert_rows(conn).await?;
         let earliest_timer = self.timers.iter().map(|timer| timer.fire_at).min();
         self.write_timers(conn, instance).await?;
+        if !outgoing.is_empty() {
+            Failpoint::Committing.pass();
+        }
         Ok(Committed {
             outgoing,
             settled,

@@ -82,8 +82,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Each crate of the workspace with the crates of ours that it uses, tests of its own aside.
-fn arrows() -> BTreeMap<String, BTreeSet<String>> {
+/// The crates of the workspace, as cargo sees them.
+fn packages() -> Vec<Value> {
     let output = Command::new(env!("CARGO"))
         .args([
             "metadata",
@@ -98,8 +98,12 @@ fn arrows() -> BTreeMap<String, BTreeSet<String>> {
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cargo metadata: {complaint}");
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let packages = metadata["packages"].as_array().unwrap();
-    packages
+    metadata["packages"].as_array().unwrap().clone()
+}
+
+/// Each crate of the workspace with the crates of ours that it uses, tests of its own aside.
+fn arrows() -> BTreeMap<String, BTreeSet<String>> {
+    packages()
         .iter()
         .map(|package| (name(package), uses(package)))
         .collect()
@@ -163,6 +167,22 @@ fn every_crate_of_the_table_exists() {
     let known = ARROWS.iter().map(|(name, _)| *name).chain(WHOLE);
     let gone: Vec<_> = known.filter(|name| !arrows.contains_key(*name)).collect();
     assert!(gone.is_empty(), "{gone:?} are no crates of the workspace");
+}
+
+#[test]
+fn only_where_it_is_tested_the_product_can_be_told_to_die() {
+    let mut asking = Vec::new();
+    for package in packages() {
+        let dependencies = package["dependencies"].as_array().unwrap();
+        let asks = dependencies.iter().filter(|dependency| {
+            let features = dependency["features"].as_array().unwrap();
+            features.iter().any(|feature| feature == "failpoints")
+        });
+        asking.extend(asks.map(|asks| (name(&package), asks["kind"].clone())));
+        let features = package["features"].to_string();
+        assert!(!features.contains("/failpoints"), "{}", name(&package));
+    }
+    assert_eq!(asking, [("smarttasks-tests".to_owned(), "dev".into())]);
 }
 
 #[test]

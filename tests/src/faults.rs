@@ -15,6 +15,7 @@ mod schedulers;
 mod servers_down;
 mod told;
 mod trial;
+mod waits;
 
 use std::time::Duration;
 

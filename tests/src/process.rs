@@ -39,10 +39,10 @@ pub struct Process {
 
 /// The binary is not there.
 #[derive(Debug, thiserror::Error)]
-#[error("{path} is missing: build it first, by `cargo build -p smarttasks{flag}`")]
+#[error("{path} is missing: build it first, by `cargo build {what}`")]
 pub struct NotBuilt {
     path: PathBuf,
-    flag: &'static str,
+    what: &'static str,
 }
 
 /// The binary of the build that the running executable belongs to.
@@ -60,11 +60,11 @@ pub fn binary() -> Result<PathBuf, NotBuilt> {
     if path.exists() {
         return Ok(path);
     }
-    let flag = match cfg!(debug_assertions) {
-        true => "",
-        false => " --release",
+    let what = match cfg!(debug_assertions) {
+        true => "--workspace --all-targets",
+        false => "-p smarttasks --release",
     };
-    Err(NotBuilt { path, flag })
+    Err(NotBuilt { path, what })
 }
 
 impl Installation {
@@ -136,6 +136,14 @@ impl Installation {
     /// # Panics
     /// The binary cannot be run.
     pub fn spawn(&self) -> Process {
+        self.spawn_with(&[])
+    }
+
+    /// Starts a process with environment variables of its own.
+    ///
+    /// # Panics
+    /// The binary cannot be run.
+    pub fn spawn_with(&self, more: &[(&str, &str)]) -> Process {
         let log = OpenOptions::new()
             .create(true)
             .append(true)
@@ -143,6 +151,7 @@ impl Installation {
         let mut child = Command::new(&self.binary)
             .env_clear()
             .envs(self.environment.iter().cloned())
+            .envs(more.iter().copied())
             .current_dir(&self.directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -183,16 +192,22 @@ impl Process {
     /// # Panics
     /// It ends before.
     pub async fn listening(&mut self) -> SocketAddr {
+        let listening = self.try_listening().await;
+        listening.unwrap_or_else(|| {
+            panic!(
+                "it does not start; the end of its log:\n{}",
+                tail(&self.log)
+            )
+        })
+    }
+
+    /// The same; nothing when it ends before.
+    pub async fn try_listening(&mut self) -> Option<SocketAddr> {
         while self.address.is_none() {
-            let Some(line) = self.output.next_line().await.unwrap() else {
-                panic!(
-                    "it does not start; the end of its log:\n{}",
-                    tail(&self.log)
-                );
-            };
+            let line = self.output.next_line().await.unwrap()?;
             self.address = listens_on(&line);
         }
-        self.address()
+        self.address
     }
 
     /// Where it listens.
@@ -216,7 +231,15 @@ impl Process {
     /// # Panics
     /// It does not listen.
     pub async fn connect(&self, token: &str) -> Connection {
-        Connection::open(self.address(), token).await.unwrap()
+        self.try_connect(token).await.unwrap()
+    }
+
+    /// The same, to a process that may have ended.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub async fn try_connect(&self, token: &str) -> std::io::Result<Connection> {
+        Connection::open(self.address(), token).await
     }
 
     /// Returns once it says that it is ready.
@@ -259,6 +282,11 @@ impl Process {
     /// It has already ended.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
+    }
+
+    /// Waits for its end, and returns how it ended.
+    pub async fn ended(&mut self) -> ExitStatus {
+        self.child.wait().await.unwrap()
     }
 
     /// Asks it to stop (SIGTERM), and returns how it ended.

@@ -25,7 +25,13 @@ struct Trial {
 }
 
 impl Trial {
+    /// With a rule that begins with the second of three.
     async fn start() -> (Self, Process) {
+        Self::with("").await
+    }
+
+    /// With one that does this before.
+    async fn with(before: &str) -> (Self, Process) {
         let mails = Mails::start().await;
         let mut installation = Installation::new(&mails)
             .with("SMARTTASKS_RULES__WALL_MS", "600000")
@@ -38,7 +44,8 @@ impl Trial {
         let mut ann = process.connect(&token).await;
         rule(&mut ann, "before", "email(task.owner, \"before\", \"\");").await;
         let endless = "let n = 0;\nwhile task.is_open { n += 1; }\ntask.tag(\"never\");";
-        let deadly = rule(&mut ann, "deadly", endless).await;
+        let endless = format!("{before}{endless}");
+        let deadly = rule(&mut ann, "deadly", &endless).await;
         rule(&mut ann, "after", "email(task.owner, \"after\", \"\");").await;
         let rules = ann.list("/api/v1/rules").await;
         let up_to = |rule: &&Value| {
@@ -100,7 +107,7 @@ async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
 
 #[tokio::test]
 async fn a_rule_that_ends_the_process_is_disabled_and_its_event_goes_on_to_the_others() {
-    let (trial, mut process) = Trial::start().await;
+    let (trial, process) = Trial::start().await;
     let consumed = "smarttasks_bus_messages_consumed_total{queue=\"events\"}";
     eventually("that somebody came is consumed", async || {
         metric_of(&process, consumed).await == 1
@@ -121,15 +128,7 @@ async fn a_rule_that_ends_the_process_is_disabled_and_its_event_goes_on_to_the_o
         })
         .await;
     }
-    let mut deaths = 0;
-    loop {
-        process.kill().await;
-        deaths += 1;
-        process = trial.installation.start().await;
-        if trial.until_begun(&process, deaths).await {
-            break;
-        }
-    }
+    let (process, deaths) = until_refused(&trial, process).await;
     assert_eq!(deaths, DEATHS);
     trial.mails.inbox.until_count(4).await;
 
@@ -178,4 +177,85 @@ async fn a_rule_that_ends_the_process_is_disabled_and_its_event_goes_on_to_the_o
         "before",
     ];
     assert_eq!(subjects, expected);
+}
+
+/// Its first segment is harmless.
+const WAITS: &str = "if task.title == \"First\" { sleep(seconds(2)); }\n\
+    else { wait_for(\"go.on\", days(1)); }\n";
+
+/// Ends one process after the other, each as soon as it evaluates the rule, until none does.
+async fn until_refused(trial: &Trial, mut process: Process) -> (Process, usize) {
+    let mut deaths = 0;
+    loop {
+        process.kill().await;
+        deaths += 1;
+        process = trial.installation.start().await;
+        if trial.until_begun(&process, deaths).await {
+            return (process, deaths);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_ends_the_process_when_it_goes_on_is_paused_and_so_are_the_others_of_its_rule() {
+    let (mut trial, process) = Trial::with(WAITS).await;
+    // Of the messages that let runs go on, only those of this rule are evaluated.
+    trial.place = 1;
+    let mut ann = process.connect(&trial.token).await;
+    let mut tasks = Vec::new();
+    for title in ["First", "Second"] {
+        let task = ann
+            .create("/api/v1/tasks", &json!({ "title": title }))
+            .await;
+        tasks.push(task);
+    }
+    // The second looks for what has come before its wait was known, and then the first goes on.
+    let consumed = "smarttasks_bus_messages_consumed_total{queue=\"runs\"}";
+    eventually("the first run goes on", async || {
+        metric_of(&process, consumed).await >= 2
+    })
+    .await;
+    if Backend::chosen() == Backend::Servers {
+        eventually("the outbox is empty", async || {
+            metric_of(&process, "smarttasks_outbox_pending_messages").await == 0
+        })
+        .await;
+    }
+    let (process, deaths) = until_refused(&trial, process).await;
+    assert_eq!(deaths, DEATHS);
+    let paused = async |number: usize| {
+        eventually("runs are paused", async || {
+            let mut ann = process.connect(&trial.token).await;
+            ann.list("/api/v1/runs?status=paused").await.len() == number
+        })
+        .await;
+    };
+    paused(1).await;
+    let mut ann = process.connect(&trial.token).await;
+    let event = json!({ "type": "go.on", "task_id": tasks[1]["id"] });
+    ann.create("/api/v1/events", &event).await;
+    paused(2).await;
+    let runs = ann.list("/api/v1/runs?status=paused").await;
+    let message = runs[0]["error"]["message"].as_str().unwrap();
+    assert!(message.contains("ended the process"), "{message}");
+
+    // What was deadly is not any more.
+    for task in &tasks {
+        let path = format!("/api/v1/tasks/{}", task["id"].as_str().unwrap());
+        ann.patch(&path, &json!({ "status": "done" })).await;
+    }
+    let path = format!("/api/v1/rules/{}", trial.deadly["id"].as_str().unwrap());
+    ann.patch(&path, &json!({ "enabled": true })).await;
+    for run in &runs {
+        let path = format!("/api/v1/runs/{}/resume", run["id"].as_str().unwrap());
+        assert_eq!(ann.post(&path, &json!({})).await.status, 202);
+    }
+    eventually("both go on to their end", async || {
+        let mut ann = process.connect(&trial.token).await;
+        let path = format!("{path}/runs");
+        let runs = ann.list(&path).await;
+        runs.iter().all(|run| run["status"] == "succeeded")
+    })
+    .await;
+    assert_eq!(process.stop().await.code(), Some(0));
 }

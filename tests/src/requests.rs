@@ -140,6 +140,8 @@ async fn whoever_waits_no_longer_asks_no_longer() {
             reason.contains("does not wait for an answer any more"),
             "{reason}"
         );
+        let failed = "/api/v1/events?type=delivery.failed";
+        assert!(asking.ann.list(failed).await.is_empty(), "{action}");
     }
 }
 

@@ -2,6 +2,11 @@
 
 mod control;
 mod deaths;
+mod ending;
+mod escalation;
+mod failpoints;
+mod meanwhile;
+mod pausing;
 mod waking;
 
 use crate::harness::{Client, TestApp, hours, seconds};

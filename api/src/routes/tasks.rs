@@ -14,8 +14,8 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use smarttasks_model::{
-    NewTask, Priority, RuleId, Status, Task, TaskChanges, TaskFilter, TaskId, Timestamp, UserId,
-    WorkspaceId,
+    Failpoint, NewTask, Priority, RuleId, Status, Task, TaskChanges, TaskFilter, TaskId, Timestamp,
+    UserId, WorkspaceId,
 };
 use smarttasks_store::tasks::{self, Sort};
 use smarttasks_store::{activity, activity::Activity};
@@ -150,7 +150,7 @@ async fn create_task(
     let new = body.parse()?;
     let cause = caller.cause(&app);
     let id = TaskId::new(app.now());
-    app.write_once(key, move |tx| {
+    let created = app.write_once(key, move |tx| {
         let (new, cause) = (new.clone(), cause.clone());
         let (workspace, creator) = (member.workspace_id, member.caller.actor.id);
         Box::pin(async move {
@@ -162,8 +162,10 @@ async fn create_task(
                 &TaskView::from(task),
             )
         })
-    })
-    .await
+    });
+    let answer = created.await;
+    Failpoint::TaskCreated.pass();
+    answer
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]

@@ -15,6 +15,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use lapin::options::ConfirmSelectOptions;
 use lapin::{Channel, Event};
+use smarttasks_model::Failpoint;
 use smarttasks_store::outbox::{self, Outgoing};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::pending;
@@ -177,6 +178,7 @@ impl<'a> Relay<'a> {
             return;
         };
         if self.known.insert(id) {
+            Failpoint::Claimed.pass();
             self.waiting.push_back(Arc::new(row));
         }
     }
@@ -234,6 +236,7 @@ impl<'a> Relay<'a> {
 
     fn delete(&mut self) {
         if self.deletion.is_none() && !self.confirmed.is_empty() {
+            Failpoint::Published.pass();
             self.deleting = std::mem::take(&mut self.confirmed);
             let (db, ids) = (self.shared.db.clone(), self.deleting.clone());
             let deletion = async move { Ok(outbox::confirm(&db, ids).await?) };

@@ -10,8 +10,8 @@ use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
-use smarttasks_model::{Message, SweepRange, Timestamp};
-use smarttasks_store::{Queue, sweeps};
+use smarttasks_model::Timestamp;
+use smarttasks_store::Queue;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -216,25 +216,11 @@ impl Subscription {
             return Err(Error::Blocked("it is short of memory or disk".to_owned()));
         }
         let (topology, delivery) = (&self.shared.topology, &envelope.delivery);
-        if let Ok(Message::Sweep(range)) = self.queue.read(&delivery.data) {
-            self.give_up(*range).await?;
-        }
         let buried = dead_letters::bury(&link, topology, delivery, &why).await;
         if let Err(Error::Refused(_)) = &buried {
             self.shared.counted.refused(self.queue.as_str(), "burial");
         }
         buried
-    }
-
-    /// So that nobody waits for a range among the dead letters.
-    async fn give_up(&self, range: SweepRange) -> Result<()> {
-        let db = &self.shared.db;
-        db.write(move |tx| {
-            let range = range.clone();
-            Box::pin(async move { sweeps::give_up(tx, &range).await })
-        })
-        .await?;
-        Ok(())
     }
 
     /// Gives back what was taken and not settled, and says goodbye.

@@ -59,7 +59,7 @@ impl Page {
     }
 
     /// Writes what the page leads to, unless it was looked at before.
-    pub(super) async fn write(&self, tx: &mut Tx) -> Result<()> {
+    pub(super) async fn write(&self, tx: &mut Tx, cautious: bool) -> Result<()> {
         if !sweeps::finish(tx, &self.range).await? {
             return Ok(());
         }
@@ -72,7 +72,7 @@ impl Page {
         let now_known = matches::lock(tx, pairs).await?;
         let mut changes = self.changes(&now_known, &present)?;
         let runs = std::mem::take(&mut changes.runs);
-        let succeeded = perform_all(tx, &runs, &self.versions).await?;
+        let succeeded = perform_all(tx, &runs, &self.versions, cautious).await?;
         for (planned, pair, found, new) in std::mem::take(&mut changes.fired) {
             if !succeeded.contains(&planned.run.id) {
                 continue;

@@ -355,7 +355,7 @@ impl Evaluation {
             other => (self.meet(other.name(), other, at)?, Value::Null),
         };
         match met {
-            Met::New(call) => self.note(call, result, at),
+            Met::New(call) => self.note(call.recorded_as(&action.detail()), result, at),
             Met::Replayed | Met::Unrecorded => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use rhai::Position;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use smarttasks_model::{Task, Timestamp, User, UserId};
+use smarttasks_model::{Failpoint, Task, Timestamp, User, UserId};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -29,6 +29,8 @@ pub(super) struct Call {
     name: &'static str,
     digest: String,
     at: Position,
+    /// Bytes that the record of the run has of it.
+    recorded: usize,
 }
 
 impl Call {
@@ -41,6 +43,15 @@ impl Call {
             name,
             digest: format!("{first:016x}"),
             at,
+            recorded: 0,
+        }
+    }
+
+    /// One of which the record of the run says this, too.
+    pub(super) fn recorded_as(self, detail: &Value) -> Self {
+        Self {
+            recorded: size(detail),
+            ..self
         }
     }
 
@@ -84,8 +95,11 @@ pub(super) struct Record {
     entries: Vec<Entry>,
     /// Entries of the run.
     count: usize,
-    /// Bytes of the run's journal.
+    /// Bytes of the run's journal, and of what its record says of its actions.
     bytes: usize,
+    /// Bytes of the latter, of the segments before and of this one.
+    recorded_before: usize,
+    recorded: usize,
     /// Whom the script has looked at.
     users: RefCell<BTreeSet<UserId>>,
     /// Whether it has looked at what the rule keeps.
@@ -101,6 +115,7 @@ impl Record {
             users: Arc::clone(&inputs.users),
             state: Arc::clone(&inputs.state),
         };
+        let recorded_before = journal.segments.iter().map(|of| of.action_bytes).sum();
         Self {
             number: 0,
             read: 0,
@@ -108,7 +123,9 @@ impl Record {
             present,
             entries: Vec::new(),
             count: journal.segments.iter().map(|of| of.entries.len()).sum(),
-            bytes: journal.bytes,
+            bytes: journal.bytes + recorded_before,
+            recorded_before,
+            recorded: 0,
             users: RefCell::default(),
             looks_at_state: Cell::new(false),
             journal,
@@ -186,6 +203,7 @@ impl Record {
         match segment.entries.get(self.read) {
             Some(entry) if call.is(entry) => {
                 self.read += 1;
+                Failpoint::Replaying.pass();
                 Ok(Met::Replayed)
             }
             Some(entry) if call.name == entry.call => Err(format!(
@@ -238,6 +256,8 @@ impl Record {
 
     /// Adds a call that has been made now; false where the journal is full.
     pub(super) fn add(&mut self, call: Call, result: Value, limits: &Limits) -> bool {
+        self.recorded += call.recorded;
+        self.bytes += call.recorded;
         let entry = call.entry(result);
         self.count += 1;
         // One more for the comma.
@@ -248,7 +268,8 @@ impl Record {
 
     /// Whether the journal can keep the segment.
     pub(super) fn has_room(&self, segment: &Segment, limits: &Limits) -> bool {
-        self.journal.bytes + size(segment) <= limits.journal_bytes
+        let recorded = self.recorded_before + self.recorded;
+        self.journal.bytes + recorded + size(segment) <= limits.journal_bytes
     }
 
     /// Somebody has been looked at.
@@ -288,6 +309,7 @@ impl Record {
             state: self.looks_at_state.get().then(|| (**state).clone()),
             entries: self.entries.clone(),
             log_bytes,
+            action_bytes: self.recorded,
         }
     }
 }

@@ -14,7 +14,7 @@ pub use told::{Moment, Timeline};
 
 use crate::{Action, Answer, Inputs, Journal, Need, Outcome, Program, Query, ScriptError};
 use serde_json::json;
-use smarttasks_model::{Span, Task, Timestamp};
+use smarttasks_model::{ChangeId, Span, Task, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +59,8 @@ pub struct Simulation {
     endpoints: Option<BTreeMap<String, bool>>,
     tasks: Tasks,
     spent: Duration,
+    /// The change of the event that it has begun with, or waited for last.
+    seen: ChangeId,
     asked: Option<Query>,
     told: Timeline,
 }
@@ -87,6 +89,7 @@ impl Simulation {
         Self {
             tasks: Tasks::with(inputs.task.clone(), stored),
             start: inputs.now,
+            seen: inputs.event.change,
             program,
             told: Timeline::begun(inputs.now),
             inputs,

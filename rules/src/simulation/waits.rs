@@ -65,13 +65,18 @@ impl Simulation {
         match wait {
             Wait::Until { .. } => self.pass(until, "time"),
             Wait::Event { pattern, .. } => {
-                let wanted = |event: &Event| pattern.matches(&event.kind);
+                // What came of one change is one occasion.
+                let seen = self.seen;
+                let wanted = |event: &Event| pattern.matches(&event.kind) && event.change != seen;
                 match self.events_until(until, &wanted)? {
-                    Some(event) => Ok(End {
-                        at: event.time.max(now),
-                        woken: json!(event),
-                        by: "event",
-                    }),
+                    Some(event) => {
+                        self.seen = event.change;
+                        Ok(End {
+                            at: event.time.max(now),
+                            woken: json!(event),
+                            by: "event",
+                        })
+                    }
                     None => self.pass(until, "timeout"),
                 }
             }
@@ -212,7 +217,12 @@ impl Simulation {
             changed = self.tasks.change(id, changes, at);
         }
         let task = task_id.and_then(|id| self.tasks.get(id));
-        let key = [self.inputs.run_id.as_bytes(), kind.as_str().as_bytes()];
+        let number = self.events.len().to_be_bytes();
+        let key: [&[u8]; 3] = [
+            self.inputs.run_id.as_bytes(),
+            kind.as_str().as_bytes(),
+            &number,
+        ];
         let data = if kind.is_system() {
             EventData::System(Box::new(Snapshot {
                 task: task.map(|task| (**task).clone()),

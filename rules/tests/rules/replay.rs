@@ -290,8 +290,8 @@ fn a_journal_is_bounded_and_says_where() {
     assert_eq!(
         message,
         "the run has done more than its journal holds, which is 5 actions, queries and waits, and \
-         1024 KiB with all that they return; look for a loop that does not end, or let another run \
-         go on"
+         1024 KiB with all that they return and what the run says of its actions; look for a loop \
+         that does not end, or let another run go on"
     );
     let (code, line, _, waits) = fails(
         within(1_000, 8 * 1024, LONG),
@@ -305,6 +305,15 @@ fn a_journal_is_bounded_and_says_where() {
         "let x = \"\"; x.pad(5000, 'x'); state.set(\"x\", x);\nloop { state.get(\"x\"); sleep(seconds(0)); }",
     );
     assert_eq!((code.as_str(), line), ("limit_journal", Some(2)));
+    // So does what the record of the run says of its actions, and what is in no record does not.
+    let comments =
+        "let x = \"\"; x.pad(1000, 'x');\nfor n in 0..20 { task.comment(x); sleep(seconds(0)); }";
+    let (code, line, _, waits) = fails(within(1_000, 8 * 1024, LONG), comments);
+    assert_eq!((code.as_str(), line), ("limit_journal", Some(2)));
+    assert!((4..8).contains(&waits), "{waits}");
+    let mails = comments.replace("task.comment(x)", "email(task.owner, \"s\", x)");
+    let walk = within(1_000, 16 * 1024, LONG).walk(&mails);
+    assert_eq!(walk.error, None);
     let (code, line, message, waits) = fails(
         within(1_000, LARGE, 5_000),
         "for n in 0..1000 {\n  for i in 0..100 { n + i; }\n  sleep(seconds(0));\n}",

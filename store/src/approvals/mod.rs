@@ -25,7 +25,7 @@ use smarttasks_model::{
     ApprovalId, Because, Message, RuleId, RunId, TaskId, TimeZone, Timestamp, UserId, WaitId, Wake,
     WorkspaceId,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
@@ -257,6 +257,32 @@ pub async fn answered(db: &Db, wait: WaitId) -> Result<Option<Value>> {
     let now = db.clock().now();
     let found = row.map(|row| approval(row, now)).transpose()?;
     Ok(found.and_then(|approval| approval.value()))
+}
+
+/// Whether somebody has answered one of these waits. Asked after [`close`], nobody does any more.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn any_answered(tx: &Tx, waits: impl IntoIterator<Item = WaitId>) -> Result<bool> {
+    let waits: HashSet<WaitId> = waits.into_iter().collect();
+    for runs in chunks(waits.iter().map(|wait| wait.run_id)) {
+        let rows: Vec<(Uuid, i32)> = Entity::find()
+            .select_only()
+            .columns([Column::RunId, Column::Wait])
+            .filter(Column::RunId.is_in(runs.into_iter().map(|id| id.0)))
+            .filter(Column::AnsweredBy.is_not_null())
+            .into_tuple()
+            .all(tx.conn())
+            .await?;
+        let wait = |(run, number): (Uuid, i32)| WaitId {
+            run_id: RunId(run),
+            number: u32::try_from(number).unwrap_or_default(),
+        };
+        if rows.into_iter().any(|row| waits.contains(&wait(row))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Closes what these runs have asked and nobody has answered: they go on without, or have ended.

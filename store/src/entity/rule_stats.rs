@@ -1,4 +1,5 @@
-//! How often a rule matched and failed; apart from the rule, so that counting never rewrites it.
+//! How often a rule matched and failed; apart from the rule, so that counting never rewrites it. The
+//! failures in a row are those of runs that began with `version`.
 
 use sea_orm::entity::prelude::*;
 
@@ -10,6 +11,7 @@ pub struct Model {
     pub matches: i64,
     pub failures: i64,
     pub failures_in_row: i64,
+    pub version: i64,
     pub last_run_at: Option<i64>,
 }
 

@@ -1,5 +1,5 @@
 //! A rule as it was; `changes` is a JSON list of the fields that differ from the version before, and
-//! a version without an author is the system's.
+//! a version without an author is the system's. One in quarantine is not evaluated.
 
 use sea_orm::entity::prelude::*;
 
@@ -16,6 +16,7 @@ pub struct Model {
     pub note: Option<String>,
     pub author_id: Option<Uuid>,
     pub created_at: i64,
+    pub quarantined_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

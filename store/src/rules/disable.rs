@@ -20,6 +20,8 @@ pub struct Disabling {
     pub workspace_id: WorkspaceId,
     /// The rule.
     pub rule_id: RuleId,
+    /// Which version of it does harm.
+    pub version: i64,
     /// What happened, for its owner.
     pub reason: String,
     /// What the last run ended with.
@@ -33,15 +35,16 @@ pub struct Disabling {
 }
 
 /// Disables a rule, with its timers, and tells: a version with the reason, the event
-/// `rule.disabled`, and a mail to the owner. Says whether it was enabled: of several who want it
-/// disabled, one does it.
+/// `rule.disabled`, and a mail to the owner. Says whether it was enabled, and is what does harm: of
+/// several who want it disabled, one does it, and a later version is left alone.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn disable(tx: &mut Tx, why: &Disabling) -> Result<bool> {
     workspaces::lock(tx, why.workspace_id).await?;
     let before = find(tx.conn(), why.workspace_id, why.rule_id).await?;
-    let Some(before) = before.filter(|rule| rule.spec.enabled) else {
+    let harmful = |rule: &Rule| rule.spec.enabled && rule.version == why.version;
+    let Some(before) = before.filter(harmful) else {
         return Ok(false);
     };
     let mut rule = Rule {

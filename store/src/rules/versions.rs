@@ -5,11 +5,14 @@ use crate::db::{at, chunks};
 use crate::entity::rule_versions;
 use crate::page::{Listed, Page, Position, SortKey};
 use crate::{Db, Error, Result, Tx};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
 use serde_json::{Map, Value};
 use smarttasks_model::{RuleId, RuleSpec, Timestamp, UserId, WorkspaceId};
+use std::collections::{HashMap, HashSet};
+use uuid::Uuid;
 
 /// A rule as it was.
 #[derive(Clone, Debug)]
@@ -80,6 +83,7 @@ pub(super) fn insert(tx: &mut Tx, rule: &Rule, origin: Origin<'_>) -> Result<()>
         note: origin.note,
         author_id: origin.author_id.map(|id| id.0),
         created_at: rule.updated_at.unix_millis(),
+        quarantined_at: None,
     };
     tx.insert::<rule_versions::Entity>(version.into_active_model());
     Ok(())
@@ -179,6 +183,62 @@ pub(crate) async fn has_version(tx: &Tx, id: RuleId, version: i64) -> Result<boo
         .one(tx.conn())
         .await?;
     Ok(found.is_some())
+}
+
+/// Puts a version of a rule into quarantine: no run of it is evaluated.
+pub(crate) async fn put_into_quarantine(tx: &mut Tx, id: RuleId, version: i64) -> Result<()> {
+    let now = tx.now().unix_millis();
+    rule_versions::Entity::update_many()
+        .col_expr(rule_versions::Column::QuarantinedAt, Expr::value(now))
+        .filter(rule_versions::Column::RuleId.eq(id.0))
+        .filter(rule_versions::Column::Version.eq(version))
+        .exec(tx.write_conn())
+        .await?;
+    Ok(())
+}
+
+/// Takes every version of a rule out of quarantine.
+pub(super) async fn release(tx: &mut Tx, id: RuleId) -> Result<()> {
+    rule_versions::Entity::update_many()
+        .col_expr(
+            rule_versions::Column::QuarantinedAt,
+            Expr::value(None::<i64>),
+        )
+        .filter(rule_versions::Column::RuleId.eq(id.0))
+        .filter(rule_versions::Column::QuarantinedAt.is_not_null())
+        .exec(tx.write_conn())
+        .await?;
+    Ok(())
+}
+
+/// The versions of rules in these workspaces that are in quarantine, of rules that are gone too.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn quarantined(
+    db: &Db,
+    workspaces: impl IntoIterator<Item = WorkspaceId>,
+) -> Result<HashMap<WorkspaceId, HashSet<(RuleId, i64)>>> {
+    let mut found: HashMap<WorkspaceId, HashSet<(RuleId, i64)>> = HashMap::new();
+    for workspaces in chunks(workspaces) {
+        let rows: Vec<(Uuid, Uuid, i64)> = rule_versions::Entity::find()
+            .select_only()
+            .columns([
+                rule_versions::Column::WorkspaceId,
+                rule_versions::Column::RuleId,
+                rule_versions::Column::Version,
+            ])
+            .filter(rule_versions::Column::WorkspaceId.is_in(workspaces.into_iter().map(|id| id.0)))
+            .filter(rule_versions::Column::QuarantinedAt.is_not_null())
+            .into_tuple()
+            .all(db.reader())
+            .await?;
+        for (workspace, rule, version) in rows {
+            let of = found.entry(WorkspaceId(workspace)).or_default();
+            of.insert((RuleId(rule), version));
+        }
+    }
+    Ok(found)
 }
 
 /// Removes every version of a rule.

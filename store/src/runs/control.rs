@@ -1,13 +1,14 @@
 //! What people do with runs: end them, let them go on at once, try them again.
 
 use super::waiting::{Start, wake_of};
-use super::{Kept, Run, RunError, add_segment, advance, record};
+use super::{Kept, Run, RunError, add_segment, advance, json, record, status_name};
 use crate::entity::{run_segments, runs};
 use crate::{Conflict, Error, Result, Tx, rules, timers, waits};
-use sea_orm::sea_query::LockType;
+use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use smarttasks_model::{
-    Because, Message, RuleId, RunId, RunStatus, TaskId, WaitId, Wake, WorkspaceId,
+    Because, EndRuns, Message, RuleId, RunId, RunStatus, RunsOf, Span, TaskId, WaitId, Wake,
+    WorkspaceId,
 };
 
 /// Runs that are ended together.
@@ -23,25 +24,60 @@ pub async fn cancel(tx: &mut Tx, workspace: WorkspaceId, id: RunId, why: &str) -
     if run.finished_at.is_some() {
         return Err(Conflict::RunEnded.into());
     }
-    end(tx, run, why).await
+    let error = ended(why);
+    end(tx, &[run.id], &error).await?;
+    Ok(Run {
+        status: RunStatus::Cancelled,
+        error: Some(error),
+        finished_at: Some(tx.now()),
+        resumes_at: None,
+        waiting: None,
+        ..run
+    })
 }
 
-/// Ends the unfinished runs about a task that is gone.
+/// Ends the unfinished runs about a task that is gone: some now, and of very many the rest later.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn end_of_task(tx: &mut Tx, task: TaskId) -> Result<()> {
-    let of_task = Condition::all().add(runs::Column::TaskId.eq(task.0));
-    end_all(tx, of_task, "the task was deleted").await
+pub async fn end_of_task(tx: &mut Tx, workspace: WorkspaceId, task: TaskId) -> Result<()> {
+    let which = EndRuns {
+        workspace_id: workspace,
+        of: RunsOf::Task(task),
+        // Those that the deletion itself begins are not meant.
+        before: tx.now(),
+        why: "the task was deleted".to_owned(),
+    };
+    end_some(tx, &which, Condition::all()).await
 }
 
-/// Ends the unfinished runs of a rule.
+/// Likewise those of a rule.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn end_of_rule(tx: &mut Tx, rule: RuleId, why: &str) -> Result<()> {
-    let of_rule = Condition::all().add(runs::Column::RuleId.eq(rule.0));
-    end_all(tx, of_rule, why).await
+pub async fn end_of_rule(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    rule: RuleId,
+    why: &str,
+) -> Result<()> {
+    let which = EndRuns {
+        workspace_id: workspace,
+        of: RunsOf::Rule(rule),
+        // Those that begin when it is enabled again are not meant.
+        before: tx.now() + Span::from_millis(1),
+        why: why.to_owned(),
+    };
+    end_some(tx, &which, Condition::all()).await
+}
+
+/// Ends a page of what is left, and leaves the rest to a further message.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn end_page(tx: &mut Tx, which: &EndRuns) -> Result<()> {
+    let begun = runs::Column::StartedAt.lt(which.before.unix_millis());
+    end_some(tx, which, Condition::all().add(begun)).await
 }
 
 /// Whether a rule has runs that may go on.
@@ -58,43 +94,62 @@ pub(crate) async fn any_unfinished(tx: &Tx, rule: RuleId) -> Result<bool> {
     Ok(one.is_some())
 }
 
-async fn end_all(tx: &mut Tx, which: Condition, why: &str) -> Result<()> {
+async fn end_some(tx: &mut Tx, which: &EndRuns, more: Condition) -> Result<()> {
     tx.alone()?;
-    loop {
-        let rows = runs::Entity::find()
-            .filter(which.clone())
-            .filter(runs::Column::FinishedAt.is_null())
-            .order_by_asc(runs::Column::Id)
-            .limit(PART)
-            .lock(LockType::Update)
-            .all(tx.conn())
-            .await?;
-        let last = (rows.len() as u64) < PART;
-        for row in rows {
-            end(tx, Run::try_from(row)?, why).await?;
-        }
-        if last {
-            return Ok(());
-        }
+    let of = match which.of {
+        RunsOf::Rule(rule) => runs::Column::RuleId.eq(rule.0),
+        RunsOf::Task(task) => runs::Column::TaskId.eq(task.0),
+    };
+    let ids: Vec<uuid::Uuid> = runs::Entity::find()
+        .select_only()
+        .column(runs::Column::Id)
+        .filter(of)
+        .filter(runs::Column::FinishedAt.is_null())
+        .filter(more)
+        .order_by_asc(runs::Column::Id)
+        .limit(PART)
+        .lock(LockType::Update)
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    if ids.len() as u64 >= PART {
+        tx.publish(Message::EndRuns(Box::new(which.clone())))?;
+    }
+    let ids: Vec<RunId> = ids.into_iter().map(RunId).collect();
+    end(tx, &ids, &ended(&which.why)).await
+}
+
+fn ended(why: &str) -> RunError {
+    RunError {
+        message: why.to_owned(),
+        line: None,
+        column: None,
     }
 }
 
-async fn end(tx: &mut Tx, run: Run, why: &str) -> Result<Run> {
-    let run = Run {
-        status: RunStatus::Cancelled,
-        error: Some(RunError {
-            message: why.to_owned(),
-            line: None,
-            column: None,
-        }),
-        finished_at: Some(tx.now()),
-        resumes_at: None,
-        waiting: None,
-        ..run
-    };
-    advance(tx, &run, None).await?;
-    waits::end(tx, [run.id]).await?;
-    Ok(run)
+/// Ends runs that this transaction holds, however many, in a few statements.
+async fn end(tx: &mut Tx, ids: &[RunId], why: &RunError) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    runs::Entity::update_many()
+        .col_expr(
+            runs::Column::Status,
+            Expr::value(status_name(RunStatus::Cancelled)),
+        )
+        .col_expr(runs::Column::Error, Expr::value(Some(json(why)?)))
+        .col_expr(
+            runs::Column::FinishedAt,
+            Expr::value(Some(tx.now().unix_millis())),
+        )
+        .col_expr(runs::Column::ResumesAt, Expr::value(None::<i64>))
+        .col_expr(runs::Column::Waiting, Expr::value(None::<String>))
+        .col_expr(runs::Column::Wake, Expr::value(None::<String>))
+        .col_expr(runs::Column::Exclusive, Expr::value(None::<String>))
+        .filter(runs::Column::Id.is_in(ids.iter().map(|id| id.0)))
+        .exec(tx.write_conn())
+        .await?;
+    waits::end(tx, ids.iter().copied()).await
 }
 
 /// Lets a run go on at once: one that waits as if its time had come, a paused one with what it was

@@ -52,6 +52,9 @@ impl Waiting {
     }
 }
 
+/// A run, and how many waits it has begun.
+pub type At = (RunId, u32);
+
 /// What happened in a run between two waits, as whoever evaluates has written it.
 #[derive(Clone, Debug)]
 pub struct SegmentRow {
@@ -137,10 +140,7 @@ pub async fn steps(db: &Db, workspace: WorkspaceId, id: RunId) -> Result<Vec<Seg
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn hold(
-    tx: &Tx,
-    waits: impl IntoIterator<Item = (RunId, u32)>,
-) -> Result<HashSet<RunId>> {
+pub async fn hold(tx: &Tx, waits: impl IntoIterator<Item = At>) -> Result<HashSet<RunId>> {
     let waits: HashMap<RunId, u32> = waits.into_iter().collect();
     // In order, so that two transactions do not wait for each other.
     let ids: BTreeSet<RunId> = waits.keys().copied().collect();
@@ -213,15 +213,26 @@ pub async fn advance(tx: &mut Tx, run: &Run, wake: Option<&Wake>) -> Result<()> 
     Ok(())
 }
 
-/// Pauses a run that this transaction holds: it has often been tried to go on with `wake`, and what
-/// fails is not its script. Its rule's owner is told.
+/// Pauses a run that this transaction holds and that could not go on with `wake`, though its script
+/// is not to blame.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn pause(tx: &mut Tx, waiting: &Waiting, wake: &Wake) -> Result<()> {
+    advance(tx, &waiting.run, Some(wake)).await?;
+    match wake.is_answered() {
+        true => waits::end(tx, [waiting.run.id]).await,
+        // With what its wait has ended is found out when it goes on.
+        false => Ok(()),
+    }
+}
+
+/// Tells the owner of a rule that a run of it is paused.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn tell_of_pause(tx: &mut Tx, waiting: &Waiting, wake: &Wake) -> Result<()> {
     let Waiting { run, start } = waiting;
-    advance(tx, run, Some(wake)).await?;
-    waits::end(tx, [run.id]).await?;
     let why = run.error.as_ref().map_or("", |error| &error.message);
     let number = wake.wait.number.to_be_bytes();
     let letter = Letter {
@@ -233,10 +244,10 @@ pub async fn pause(tx: &mut Tx, waiting: &Waiting, wake: &Wake) -> Result<()> {
         traceparent: run.traceparent,
         subject: format!("Run paused: {}", start.rule_name),
         text: format!(
-            "A run of the rule \"{}\" is paused: it could not go on, for a reason outside of its \
-             script, {} times.\n\nThe last time: {why}\n\nWhen that is mended, let it go on:\n\
-             POST /api/v1/runs/{}/resume\n",
-            start.rule_name, wake.failures, run.id
+            "A run of the rule \"{}\" is paused: it has often been tried, and could not go on for a \
+             reason outside of its script.\n\nThe last time: {why}\n\nWhen that is mended, let it \
+             go on:\nPOST /api/v1/runs/{}/resume\n",
+            start.rule_name, run.id
         ),
     };
     letter.send(tx, start.owner_id).await

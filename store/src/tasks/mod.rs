@@ -255,7 +255,7 @@ pub async fn delete(
     expect_version(task.version, expected)?;
     tx.unschedule_task(id);
     matches::forget_task(tx, id).await?;
-    runs::end_of_task(tx, id).await?;
+    runs::end_of_task(tx, workspace, id).await?;
     comments::Entity::delete_many()
         .filter(comments::Column::TaskId.eq(id.0))
         .exec(tx.write_conn())

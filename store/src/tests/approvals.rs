@@ -133,5 +133,9 @@ async fn what_nobody_answers_is_closed_and_stays_as_it_is() {
         let too_late = answer(&db, WORKSPACE, late, true).await;
         assert!(matches!(too_late, Err(Error::Closed(_))));
     }
+    for (run, is) in [(7, false), (8, true), (9, false)] {
+        let any = db.write(move |tx| Box::pin(approvals::any_answered(tx, [wait(run)])));
+        assert_eq!(any.await.unwrap(), is, "{run}");
+    }
     assert_eq!(wakes(&db).await.len(), 1);
 }

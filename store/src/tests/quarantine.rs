@@ -32,6 +32,7 @@ impl Processes {
         Suspect {
             workspace_id: self.rule.workspace_id,
             rule_id: self.rule.id,
+            version: self.rule.version,
             run_id: RunId(uuid::Uuid::from_u128(number)),
             event_id: EventId(uuid::Uuid::from_u128(number + 100)),
             depth: 0,

@@ -5,7 +5,7 @@ use super::{Directory, open};
 use crate::matches::{self, Match};
 use crate::retention::{self, Retention};
 use crate::rules::{self, NewRule, Rule};
-use crate::{Db, Due, Result, Timer, outbox, runs, state, sweeps, tasks, timers};
+use crate::{Db, Due, Result, Timer, runs, state, sweeps, tasks, timers};
 use serde_json::{Map, Value, json};
 use smarttasks_model::{
     RuleId, RunId, SweepPurpose, SweepRange, TaskId, Timestamp, UserId, WorkspaceId,
@@ -93,10 +93,13 @@ async fn a_sweep_is_under_way_however_old_until_its_message_is_a_dead_letter() {
     db.clock().advance(48 * HOUR);
     assert!(is_under_way(&db, &rule).await);
     assert_eq!(sweeps::noting(&db, ann.1).await.unwrap(), [rule.id].into());
-    let message = outbox::page(&db, 0, 100).await.unwrap().pop().unwrap();
-    db.write(move |tx| Box::pin(outbox::bury(tx, message.id, "a test")))
-        .await
-        .unwrap();
+    let given_up = range.clone();
+    db.write(move |tx| {
+        let range = given_up.clone();
+        Box::pin(async move { sweeps::give_up(tx, &range).await })
+    })
+    .await
+    .unwrap();
     assert!(!is_under_way(&db, &rule).await);
     assert!(sweeps::noting(&db, ann.1).await.unwrap().is_empty());
     // It is looked at when the letter is replayed, and goes with the letter otherwise.
@@ -227,6 +230,7 @@ async fn clean(db: &Db) {
     let kept = Retention {
         events: HOUR,
         runs: HOUR,
+        failed_runs: HOUR,
         deliveries: HOUR,
     };
     db.write(move |tx| Box::pin(async move { retention::sweep(tx, &kept).await }))

@@ -27,6 +27,11 @@ impl Dice {
         Duration::from_micros(self.roll() % limit)
     }
 
+    /// A number from 1 to this one.
+    pub fn up_to(&mut self, most: u64) -> u64 {
+        1 + self.roll() % most
+    }
+
     /// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
     fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

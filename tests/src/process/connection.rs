@@ -101,13 +101,21 @@ impl Connection {
         sent.await.unwrap()
     }
 
+    /// Reads what may be lost on the way.
+    ///
+    /// # Errors
+    /// The connection ended before the whole answer had come.
+    pub async fn try_get(&mut self, path: &str) -> hyper::Result<Answer> {
+        self.send(Method::GET, path, "application/json", Bytes::new())
+            .await
+    }
+
     /// Reads.
     ///
     /// # Panics
     /// There is no answer.
     pub async fn get(&mut self, path: &str) -> Answer {
-        let sent = self.send(Method::GET, path, "application/json", Bytes::new());
-        sent.await.unwrap()
+        self.try_get(path).await.unwrap()
     }
 
     /// Makes something, and returns it.

@@ -102,3 +102,27 @@ async fn a_replayed_run_that_waits_meets_the_events_that_came() {
     let found = ok(ann.post(&path, draft).await);
     assert_eq!(told(&found["data"][0]), ["0 task.tag"]);
 }
+
+#[tokio::test]
+async fn a_replayed_run_does_not_wait_for_what_its_trigger_brought_along() {
+    let (app, ann) = ann_alone().await;
+    let fields = json!({ "name": "Settle", "overlap": "parallel",
+        "triggers": [{ "event": "task.updated" }],
+        "script": "if changed(\"status\") { let e = wait_for(\"task.status_changed\", hours(1)); log(e?.type ?? \"nothing\"); }" });
+    let rule = rule(&ann, fields).await;
+    let task = ann.create_task(json!({ "title": "Pay" })).await;
+    let path = format!("/api/v1/tasks/{}", task["id"].as_str().unwrap());
+    let changed = ann.patch(&path, json!({ "status": "in_progress" })).await;
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    app.settle().await;
+    app.pass(hours(2)).await;
+    let runs = ann.list("/api/v1/runs").await;
+    assert_eq!(runs[0]["log"], json!(["nothing"]), "{runs:?}");
+
+    let ann = app.log_in("ann@example.com").await;
+    let path = format!("/api/v1/rules/{rule}/backtest");
+    let since = json!({ "since": "2026-03-01T00:00:00Z" });
+    let found = ok(ann.post(&path, since).await);
+    let waited = &found["data"][0]["timeline"][0];
+    assert_eq!(waited["detail"]["ended_by"], "timeout", "{found}");
+}

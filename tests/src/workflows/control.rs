@@ -15,7 +15,12 @@ async fn tags(ann: &Client, task: &Value) -> Value {
     ann.get(&path).await.body["tags"].clone()
 }
 
-async fn ask(ann: &Client, run: &Value, what: &str, body: Value) -> crate::harness::Answer {
+pub(super) async fn ask(
+    ann: &Client,
+    run: &Value,
+    what: &str,
+    body: Value,
+) -> crate::harness::Answer {
     let path = format!("/api/v1/runs/{}/{what}", run["id"].as_str().unwrap());
     ann.post(&path, body).await
 }

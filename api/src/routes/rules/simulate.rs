@@ -4,12 +4,13 @@ mod input;
 mod view;
 
 use super::super::tasks::OnlyWorkspace;
-use super::trial::{Surroundings, Tried, answer, on_pool, refused};
+use super::trial::{Surroundings, Tried, answer, refused};
 use crate::app::App;
 use crate::caller::{Member, Read};
 use crate::extract::ApiPath;
 use crate::once::Post;
 use crate::problem::ApiError;
+use crate::trials::Trial;
 use axum::extract::State;
 use axum::response::Response;
 pub(super) use input::Draft;
@@ -65,7 +66,8 @@ async fn simulated(
     let workspace = member.workspace_id;
     let simulation = body.read(app, member, stored).await?;
     let around = Surroundings::of(app, workspace).await?;
-    let program = compiled(app, simulation.spec.script.clone()).await?;
+    let trial = app.trials.begin().await?;
+    let program = compiled(&trial, simulation.spec.script.clone()).await?;
     let tried = Tried {
         rule: simulation.rule,
         task: simulation.task,
@@ -80,28 +82,31 @@ async fn simulated(
         deadlines: true,
         endpoints: Some(around.endpoints.clone()),
     };
-    run(app, workspace, Simulation::new(program, circumstances)).await
+    let simulation = Simulation::new(program, circumstances);
+    run(app, &trial, workspace, simulation).await
 }
 
 /// A program that may run.
-pub(super) async fn compiled(app: &App, script: String) -> Result<Arc<Program>, ApiError> {
-    let program = on_pool(app, move |language| language.compile(&script)).await?;
+pub(super) async fn compiled(trial: &Trial, script: String) -> Result<Arc<Program>, ApiError> {
+    let compile = trial.run(move |language| language.compile(&script));
+    let program = compile.await?;
     program.map(Arc::new).map_err(refused)
 }
 
 /// Runs a simulation to its end, answering what it asks from the workspace as it is.
 pub(super) async fn run(
     app: &App,
+    trial: &Trial,
     workspace: WorkspaceId,
     mut simulation: Simulation,
 ) -> Result<Timeline, ApiError> {
     loop {
         let step;
-        (simulation, step) = on_pool(app, move |_| {
+        let stepped = trial.run(move |_| {
             let step = simulation.step();
             (simulation, step)
-        })
-        .await?;
+        });
+        (simulation, step) = stepped.await?;
         match step {
             Step::Done(told) => return Ok(*told),
             Step::Ask(query, now) => {

@@ -8,13 +8,12 @@ use smarttasks_model::{
     ChangeId, Event, EventData, EventId, EventPattern, EventType, RuleId, RuleSpec, RunId,
     Snapshot, Task, TaskId, TimeZone, Timestamp, Trigger, User, UserId, WorkspaceId,
 };
-use smarttasks_rules::{Answer, Diagnostic, Inputs, Language, Query, RuleFacts, WorkspaceFacts};
+use smarttasks_rules::{Answer, Diagnostic, Inputs, Query, RuleFacts, WorkspaceFacts};
 use smarttasks_store::rules::Rule;
 use smarttasks_store::{endpoints, state, tasks, workspaces};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// What of a workspace its rules see.
 pub(super) struct Surroundings {
@@ -115,20 +114,6 @@ pub(super) async fn task_of(
         Some(id) => Some(Arc::new(tasks::get(&app.db, workspace, id).await?)),
         None => None,
     })
-}
-
-/// Does something on a thread that scripts may run on.
-pub(super) async fn on_pool<T: Send + 'static>(
-    app: &App,
-    job: impl FnOnce(&Arc<Language>) -> T + Send + 'static,
-) -> Result<T, ApiError> {
-    let (done, answer) = oneshot::channel();
-    let language = Arc::clone(app.pool.language());
-    app.pool.run(move || {
-        // Nobody waits any more when the request was given up.
-        drop(done.send(job(&language)));
-    });
-    answer.await.map_err(ApiError::internal)
 }
 
 /// The answer to what a script asks about its workspace.

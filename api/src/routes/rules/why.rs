@@ -2,7 +2,7 @@
 
 mod verdict;
 
-use super::trial::{Surroundings, Tried, answer, occasion, on_pool, task_of};
+use super::trial::{Surroundings, Tried, answer, occasion, task_of};
 use crate::app::App;
 use crate::caller::{Member, Read};
 use crate::extract::{ApiPath, ApiQuery};
@@ -333,7 +333,8 @@ async fn traced(
     script: String,
     mut inputs: Inputs,
 ) -> Result<Result<Traced, ScriptError>, ApiError> {
-    let tracer = on_pool(app, move |language| language.tracer(&script)).await?;
+    let trial = app.trials.begin().await?;
+    let tracer = trial.run(move |language| language.tracer(&script)).await?;
     let tracer: Arc<Tracer> = match tracer {
         Ok(tracer) => Arc::new(tracer),
         Err(found) => {
@@ -351,7 +352,7 @@ async fn traced(
     };
     loop {
         let (by, given) = (Arc::clone(&tracer), inputs.clone());
-        let traced = on_pool(app, move |_| by.evaluate(given)).await?;
+        let traced = trial.run(move |_| by.evaluate(given)).await?;
         let Some(Need::Query(query)) = &traced.outcome.need else {
             return Ok(Ok(traced));
         };

@@ -1,9 +1,10 @@
 //! Workflows: runs that wait and go on.
 //!
-//! `cargo run --release -p smarttasks-benches --bin workflows [suspended]` builds the product's binary,
-//! starts it embedded on a fresh data directory, and measures a workflow of forty steps, alone and a
-//! thousand at once; what it costs to go on by the length of the journal; ten thousand runs that one
-//! event wakes; and a process with a hundred thousand suspended runs, or as many as are asked for.
+//! `cargo run --release -p smarttasks-benches --bin workflows [part…]` builds the product's binary,
+//! starts it embedded on a fresh data directory, and measures what is asked for, or all: `steps`, a
+//! workflow of forty steps, alone and a thousand at once; `waking`, ten thousand runs that one event
+//! wakes; `journals`, what it costs to go on by the length of the journal; `suspended`, a process with
+//! a hundred thousand suspended runs.
 
 use serde_json::{Value, json};
 use smarttasks_benches::{Failure, Usage, build, millis};
@@ -12,7 +13,11 @@ use smarttasks_tests::receivers::Mails;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// Suspended runs when nothing else is said.
+/// What can be measured.
+const PARTS: [&str; 4] = ["steps", "waking", "journals", "suspended"];
+/// Runs that one event wakes.
+const WOKEN: u64 = 10_000;
+/// Runs that stay suspended.
 const SUSPENDED: u64 = 100_000;
 /// Clients that post events at the same time.
 const CLIENTS: u64 = 16;
@@ -28,21 +33,23 @@ const ENTRIES: &str = "for i in 1..event.data.entries { if i % 90 == 0 { sleep(s
 wait_for(\"gate.opened\", days(1));";
 
 fn main() -> Result<(), Failure> {
-    let suspended = match std::env::args().nth(1) {
-        None => SUSPENDED,
-        Some(text) => text.parse().map_err(|_| format!("{text:?} is no number"))?,
-    };
+    let mut parts: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(other) = parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        return Err(format!("{other:?} is none of {}", PARTS.join(", ")).into());
+    }
+    if parts.is_empty() {
+        parts = PARTS.map(str::to_owned).to_vec();
+    }
     build()?;
     binary()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let report = runtime.block_on(measure(suspended))?;
-    std::io::stdout().write_all(report.as_bytes())?;
-    Ok(())
+    runtime.block_on(measure(&parts))
 }
 
-async fn measure(suspended: u64) -> Result<String, Failure> {
+async fn measure(parts: &[String]) -> Result<(), Failure> {
+    let asked = |part: &str| parts.iter().any(|of| of == part);
     let mails = Mails::start().await;
     let installation = Installation::new(&mails).with("SMARTTASKS_RULES__WORKSPACE_BUDGET", "off");
     let product = installation.start().await;
@@ -53,22 +60,36 @@ async fn measure(suspended: u64) -> Result<String, Failure> {
         let path = format!("/api/v1/rules/{}", rule["id"].as_str().unwrap_or_default());
         ann.patch(&path, &json!({ "enabled": false })).await;
     }
-    let mut report = String::from("Embedded\n");
-    report.push_str(&forty_steps(&product, &token).await?);
-    report.push_str(&waking(&product, &token, 10_000).await?);
-    for entries in [10, 100, 900] {
-        report.push_str(&going_on(&product, &token, entries).await?);
+    if asked("steps") {
+        say(&forty_steps(&product, &token).await?)?;
     }
-    make_rule(&mut ann, "queued", "gate.queued", "sleep(days(300));").await;
-    post_all(&product, &token, "gate.queued", suspended, json!({})).await?;
-    settled(&mut ann, suspended).await?;
-    product.kill().await;
-    let product = installation.start().await;
-    let full = at_rest(&product).await?;
-    report.push_str(&format!(
-        "no suspended runs: {empty}\n{suspended} suspended runs: {full}\n"
-    ));
-    Ok(report)
+    if asked("waking") {
+        say(&waking(&product, &token, WOKEN).await?)?;
+    }
+    if asked("journals") {
+        for entries in [10, 100, 900] {
+            say(&going_on(&product, &token, entries).await?)?;
+        }
+    }
+    if asked("suspended") {
+        make_rule(&mut ann, "queued", "gate.queued", "sleep(days(300));").await;
+        post_all(&product, &token, "gate.queued", SUSPENDED, json!({})).await?;
+        settled(&mut ann, SUSPENDED).await?;
+        product.kill().await;
+        let product = installation.start().await;
+        let full = at_rest(&product).await?;
+        say(&format!(
+            "no suspended runs: {empty}\n{SUSPENDED} suspended runs: {full}\n"
+        ))?;
+    }
+    Ok(())
+}
+
+/// Shows a figure as soon as there is one.
+fn say(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }
 
 /// How soon it answers after its start, and the memory that it takes by then.

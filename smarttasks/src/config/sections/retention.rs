@@ -8,8 +8,10 @@ section! {
     "retention" => Retention {
         /// Events.
         events: Duration = WhenAbsent::Text("30d"),
-        /// Finished runs of rules.
+        /// Runs of rules that have succeeded or were cancelled.
         runs: Duration = WhenAbsent::Text("90d"),
+        /// Runs that have failed or diverged. Those that are not finished are kept in any case.
+        failed_runs: Duration = WhenAbsent::Text("180d"),
         /// Finished deliveries with their attempts.
         deliveries: Duration = WhenAbsent::Text("90d"),
         /// The `.eml` files that are kept in the place of a mail server.

@@ -5,6 +5,7 @@ use super::super::trial::{Surroundings, Tried, facts};
 use super::{Backtest, Replayed};
 use crate::app::App;
 use crate::problem::ApiError;
+use crate::trials::Trial;
 use serde_json::{Map, Value};
 use smarttasks_model::{
     Event, EventPattern, Overlap, RuleSpec, RunId, Span, Task, TaskId, Timestamp, Trigger,
@@ -37,6 +38,7 @@ const LONGEST: Span = Span::from_millis(366 * 86_400_000);
 /// The recorded events of a time, and a rule that is tried upon them.
 pub(super) struct Replay<'a> {
     app: &'a App,
+    trial: Trial,
     workspace: WorkspaceId,
     spec: RuleSpec,
     rule: Arc<RuleFacts>,
@@ -63,10 +65,12 @@ impl<'a> Replay<'a> {
         spec: RuleSpec,
         time: (Timestamp, Timestamp),
     ) -> Result<Self, ApiError> {
-        let program = compiled(app, spec.script.clone()).await?;
+        let trial = app.trials.begin().await?;
+        let program = compiled(&trial, spec.script.clone()).await?;
         let (events, truncated) = recorded(app, rule.workspace_id, time).await?;
         Ok(Self {
             app,
+            trial,
             workspace: rule.workspace_id,
             rule: facts(rule.id, &spec, rule.version, rule.author_id),
             program,
@@ -150,7 +154,7 @@ impl<'a> Replay<'a> {
             endpoints: Some(self.around.endpoints.clone()),
         };
         let simulation = Simulation::new(Arc::clone(&self.program), circumstances);
-        run(self.app, self.workspace, simulation).await
+        run(self.app, &self.trial, self.workspace, simulation).await
     }
 
     /// What a run that waits may meet after the event that started it.

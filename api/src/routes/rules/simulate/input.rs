@@ -4,7 +4,7 @@ use super::super::fields::{RuleFields, patched};
 use super::super::trial::{facts, occasion, task_of};
 use super::super::view::TriggerSchema;
 use crate::app::App;
-use crate::caller::{Member, Read};
+use crate::caller::{Manage, Member, Read};
 use crate::problem::ApiError;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -60,7 +60,8 @@ pub(super) struct SimulateRule {
     #[serde(default)]
     #[schema(value_type = Object, example = json!({ "http": [{ "status": 200 }], "approve": [true] }))]
     answers: GivenAnswers,
-    /// What the rule keeps at the start; what it keeps now when absent.
+    /// What the rule keeps at the start. When absent, what it keeps now; a draft of it begins with
+    /// nothing, unless you may change the rule.
     #[schema(value_type = Option<Object>)]
     state: Option<Map<String, Value>>,
 }
@@ -146,6 +147,7 @@ impl SimulateRule {
             let detail = format!("at most {EVENTS} events are allowed");
             return Err(Invalid::at("/events", detail).into());
         }
+        let changed = self.rule.is_some() || self.script.is_some();
         let draft = Draft {
             rule: self.rule,
             script: self.script,
@@ -170,6 +172,8 @@ impl SimulateRule {
         };
         let state = match (self.state, stored) {
             (Some(given), _) => Arc::new(given),
+            // A script that is not the rule's could tell whatever the rule keeps.
+            (None, Some(_)) if changed && !may_change(app, member).await? => Arc::default(),
             (None, Some(rule)) => {
                 let kept = state::of(&app.db, [rule.id]).await?.remove(&rule.id);
                 kept.unwrap_or_default().values
@@ -188,6 +192,17 @@ impl SimulateRule {
             events: Coming::all(at, checked(self.events)?),
             answers: self.answers,
         })
+    }
+}
+
+/// Whether somebody may change the rules of the workspace.
+async fn may_change(app: &App, member: &Member<Read>) -> Result<bool, ApiError> {
+    let workspace = Some(member.workspace_id);
+    let manages: Result<Member<Manage>, ApiError> = member.caller.workspace(app, workspace).await;
+    match manages {
+        Ok(_) => Ok(true),
+        Err(ApiError::Refused { .. }) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
