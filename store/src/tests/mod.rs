@@ -1,6 +1,7 @@
 //! What the store promises whoever writes through it.
 
 mod approvals;
+mod changes;
 mod failures;
 mod quarantine;
 mod server;
@@ -100,6 +101,7 @@ async fn every_entity_can_be_selected_from_on_a_fresh_database() {
         matches,
         members,
         outbox,
+        rule_changes,
         rule_state,
         rule_stats,
         rule_versions,
