@@ -432,7 +432,7 @@ impl Rules {
         {
             self.unsure.insert(rule);
         }
-        if matches!(outcome.need, Some(Need::Wait(_))) && job.rule.overlap() == Overlap::Skip {
+        if matches!(outcome.need, Some(Need::Wait(_))) && job.rule.overlap == Overlap::Skip {
             self.closed.insert(job.pair());
         }
         // A run that has waited is told of though it may only end.

@@ -9,8 +9,10 @@ mod apply;
 mod evaluate;
 mod pause;
 mod plan;
+mod programs;
 mod quarantine;
 mod resume;
+mod rule_index;
 mod rule_set;
 mod run;
 mod suspend;
@@ -18,6 +20,7 @@ mod sweep;
 mod turns;
 
 pub use resume::Runner;
+pub use rule_index::{Candidates, RuleIndex};
 pub use sweep::Sweeper;
 
 use evaluate::{Evaluator, Terms};
@@ -75,14 +78,13 @@ impl Engine {
             .await?;
         let max_depth = self.settings.max_depth;
         let mut planned = Plan::of_subscriptions(events, &rule_sets, max_depth);
-        let candidates = planned.keep_to_budgets(
-            plan::candidates(events, &rule_sets),
-            &self.evaluator.turns,
-            self.db.clock().now(),
-        );
+        let context = plan::Context::load(&self.db, events, &rule_sets).await?;
+        let candidates = context.candidates(events, &rule_sets);
+        let candidates = planned.keep_to_budgets(candidates, &self.evaluator.turns, context.now);
         let candidates = self.not_done_yet(candidates).await?;
-        let context = plan::Context::load(&self.db, &candidates).await?;
-        let (jobs, started) = context.jobs(&candidates, &mut planned);
+        let rules = candidates.iter().map(Candidate::rule);
+        let programs = self.rule_sets.programs.of(rules).await?;
+        let (jobs, started) = context.jobs(&candidates, &programs, &mut planned);
         let terms = Terms {
             cautious,
             give_up_after: None,
@@ -98,9 +100,9 @@ impl Engine {
         &self,
         candidates: Vec<Candidate>,
     ) -> Result<Vec<Candidate>, HandlerError> {
-        let stateful = candidates.iter().filter(|candidate| candidate.uses_state());
+        let stateful = candidates.iter().filter(|of| of.rule().uses_state);
         let existing = runs::known(&self.db, stateful.clone().map(Candidate::run_id)).await?;
-        let left_out = stateful.filter(|candidate| candidate.overlap() == Overlap::Skip);
+        let left_out = stateful.filter(|of| of.rule().overlap == Overlap::Skip);
         let waiting = runs::known_unfinished(&self.db, left_out.map(Candidate::pair)).await?;
         Ok(candidates
             .into_iter()

@@ -2,13 +2,15 @@
 //! outcome: all decided before anything is written.
 
 use crate::evaluate::{Done, Evaluated, Job};
+use crate::programs::Ready;
 use crate::rule_set::{LoadedRule, RuleSet};
 use crate::run::{PlannedRun, Started};
 use crate::turns::Turns;
 use smarttasks_bus::HandlerError;
+use smarttasks_model::predicate::Facts;
 use smarttasks_model::{
-    Content, Event, Message, Notification, NotificationId, Overlap, RuleId, RunId, Task, TaskId,
-    Timestamp, WebhookTarget, WorkspaceId,
+    Content, Event, Message, Notification, NotificationId, RuleId, RunId, Task, TaskId, Timestamp,
+    WebhookTarget, WorkspaceId,
 };
 use smarttasks_store::runs::RunError;
 use smarttasks_store::{Db, Due, Timer, tasks};
@@ -27,6 +29,7 @@ pub(crate) type RuleSets = HashMap<WorkspaceId, Arc<RuleSet>>;
 /// A rule that an event may start.
 pub(crate) struct Candidate {
     event: Arc<Event>,
+    task: Option<Arc<Task>>,
     rule: Arc<LoadedRule>,
     rule_set: Arc<RuleSet>,
 }
@@ -38,7 +41,8 @@ impl Candidate {
         RunId::of(self.rule.facts.id, event.change, event.task_id, event.time)
     }
 
-    fn start(&self, task_id: Option<TaskId>, now: Timestamp) -> Started {
+    fn start(&self, now: Timestamp) -> Started {
+        let task_id = self.task.as_ref().map(|task| task.id);
         Started::of(&self.event, &self.rule, &self.rule_set, task_id, now)
     }
 
@@ -47,55 +51,33 @@ impl Candidate {
         (self.rule.facts.id, self.event.task_id)
     }
 
-    pub(crate) fn overlap(&self) -> Overlap {
-        self.rule.overlap()
-    }
-
-    pub(crate) fn uses_state(&self) -> bool {
-        let program = self.rule.program.as_ref();
-        program.is_ok_and(|program| program.uses_state())
+    pub(crate) fn rule(&self) -> &Arc<LoadedRule> {
+        &self.rule
     }
 }
 
-/// The rules that these events may start, in the order of the events.
-pub(crate) fn candidates(events: &[Arc<Event>], rule_sets: &RuleSets) -> Vec<Candidate> {
-    let mut found = Vec::new();
-    for event in events {
-        let Some(rule_set) = rule_sets.get(&event.workspace_id) else {
-            continue;
-        };
-        let mut add = |rule: &Arc<LoadedRule>| {
-            found.push(Candidate {
-                event: Arc::clone(event),
-                rule: Arc::clone(rule),
-                rule_set: Arc::clone(rule_set),
-            });
-        };
-        match event.rule_id {
-            // One that has waited for its turn is for a rule that still listens.
-            Some(id) => rule_set
-                .rule(id)
-                .filter(|rule| event.kind.is_addressed() || rule.listens(&event.kind))
-                .into_iter()
-                .for_each(&mut add),
-            None => rule_set.listening(&event.kind).for_each(&mut add),
-        }
-    }
-    found
-}
-
-/// What the evaluations of a batch read: one statement each, however many there are.
+/// What it takes to tell which rules the events of a batch concern, and to evaluate those: one
+/// statement, however many there are, and one instant for all.
 pub(crate) struct Context {
-    now: Timestamp,
+    pub(crate) now: Timestamp,
     tasks: HashMap<TaskId, Arc<Task>>,
 }
 
 impl Context {
-    pub(crate) async fn load(db: &Db, candidates: &[Candidate]) -> Result<Self, HandlerError> {
-        let missing: HashSet<TaskId> = candidates
+    pub(crate) async fn load(
+        db: &Db,
+        events: &[Arc<Event>],
+        rule_sets: &RuleSets,
+    ) -> Result<Self, HandlerError> {
+        let listened_to = |event: &&Arc<Event>| {
+            let rule_set = rule_sets.get(&event.workspace_id);
+            rule_set.is_some_and(|rule_set| rule_set.is_listened_to(event))
+        };
+        let missing: HashSet<TaskId> = events
             .iter()
-            .filter(|candidate| candidate.event.task().is_none())
-            .filter_map(|candidate| candidate.event.task_id)
+            .filter(|event| event.task().is_none())
+            .filter(listened_to)
+            .filter_map(|event| event.task_id)
             .collect();
         let tasks: HashMap<TaskId, Arc<Task>> = tasks::by_ids(db, missing)
             .await?
@@ -108,28 +90,57 @@ impl Context {
         })
     }
 
+    /// The rules that these events may start, in the order of the events.
+    pub(crate) fn candidates(&self, events: &[Arc<Event>], rule_sets: &RuleSets) -> Vec<Candidate> {
+        let mut found = Vec::new();
+        for event in events {
+            let Some(rule_set) = rule_sets.get(&event.workspace_id) else {
+                continue;
+            };
+            let task = self.task_of(event);
+            let rules = match event.rule_id {
+                // One that has waited for its turn is for a rule that still listens.
+                Some(id) => rule_set.addressed(id, &event.kind).into_iter().collect(),
+                None => rule_set.concerned(&Facts {
+                    task: task.as_deref(),
+                    event,
+                    now: self.now,
+                }),
+            };
+            found.extend(rules.into_iter().map(|rule| Candidate {
+                event: Arc::clone(event),
+                task: task.clone(),
+                rule,
+                rule_set: Arc::clone(rule_set),
+            }));
+        }
+        found
+    }
+
     /// What is handed to the evaluator, and the candidates that belong to it, in the same order.
-    /// A rule that cannot be evaluated is recorded as failed instead.
+    /// A rule that cannot be evaluated is recorded as failed instead; one that has gone meanwhile is
+    /// left out.
     pub(crate) fn jobs(
         &self,
         candidates: &[Candidate],
+        programs: &Ready,
         plan: &mut Plan,
     ) -> (Vec<Job>, Vec<Started>) {
         let mut jobs = Vec::with_capacity(candidates.len());
         let mut started = Vec::with_capacity(candidates.len());
         for candidate in candidates {
-            let task = self.task_of(&candidate.event);
-            let run = candidate.start(task.as_ref().map(|task| task.id), self.now);
-            match &run.rule.program {
-                Err(error) => plan.fail(&run, error.clone(), Vec::new(), 0),
-                Ok(program) => {
+            let run = candidate.start(self.now);
+            match programs.of(&run.rule) {
+                None => {}
+                Some(Err(error)) => plan.fail(&run, error.clone(), Vec::new(), 0),
+                Some(Ok(program)) => {
                     jobs.push(Job {
                         begins: true,
                         withheld: false,
                         message: run.event().id,
                         program: Arc::clone(program),
                         rule: Arc::clone(&run.rule),
-                        inputs: run.inputs(task),
+                        inputs: run.inputs(candidate.task.clone()),
                     });
                     started.push(run);
                 }

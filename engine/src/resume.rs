@@ -261,12 +261,14 @@ impl Engine {
         let woken = resumed.without_quarantined(woken, &rule_sets);
         let tasks = self.tasks_of(&woken).await?;
         let (woken, mut segments) = self.journals(woken, now, resumed).await?;
+        let programs = self.rule_sets.programs.of(rules.values()).await?;
         let (mut jobs, mut started) = (Vec::new(), Vec::new());
         for woken in woken {
             let run = &woken.waiting.run;
             let version = woken.waiting.rule();
-            let (Some(rule), Some(rule_set)) =
-                (rules.get(&version), rule_sets.get(&run.workspace_id))
+            let found = rules.get(&version);
+            let found = found.and_then(|rule| Some((rule, programs.of(rule)?)));
+            let (Some((rule, program)), Some(rule_set)) = (found, rule_sets.get(&run.workspace_id))
             else {
                 resumed.gone.push(woken.waiting);
                 continue;
@@ -279,7 +281,7 @@ impl Engine {
                 resumed.runs.push(gone(&run));
                 continue;
             }
-            match &rule.program {
+            match program {
                 Err(error) => {
                     let failed = run.failed(error.clone(), Vec::new(), 0);
                     resumed.runs.push(failed);

@@ -1,24 +1,25 @@
-//! The rules and subscriptions of a workspace, compiled and kept until the workspace says that
-//! they have changed.
+//! The rules and subscriptions of a workspace, kept until the workspace says that they have changed.
 //!
 //! Asking for the versions of a batch's workspaces is one statement, so an engine never works
 //! with a rule that has been replaced, however many engines there are.
 
+use crate::programs::{Compiled, Programs, Script};
+use crate::rule_index::RuleIndex;
 use quick_cache::sync::Cache;
 use smarttasks_bus::HandlerError;
+use smarttasks_model::predicate::{Facts, Predicate};
 use smarttasks_model::{
-    EventPattern, EventType, ForEach, Overlap, RuleId, Trigger, User, UserId, WorkspaceId,
+    Event, EventPattern, EventType, ForEach, Overlap, RuleId, Trigger, User, UserId, WorkspaceId,
 };
-use smarttasks_rules::{Diagnostic, Pool, Program, RuleFacts, WorkspaceFacts};
+use smarttasks_rules::{Pool, RuleFacts, WorkspaceFacts};
 use smarttasks_store::endpoints::{self, Endpoint};
 use smarttasks_store::matches::Policy;
-use smarttasks_store::rules::{self, Rule, Version};
-use smarttasks_store::runs::{RunError, Waiting};
+use smarttasks_store::rules::{self, Between, Rule, Version};
+use smarttasks_store::runs::Waiting;
 use smarttasks_store::workspaces::{self, Workspace};
 use smarttasks_store::{Db, Result};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use tokio::sync::oneshot;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 /// Workspaces whose rules are kept in memory.
 const KEPT: usize = 10_000;
@@ -26,25 +27,27 @@ const KEPT: usize = 10_000;
 /// Versions of rules that are kept for runs that wait.
 const PINNED: usize = 2_000;
 
-/// A rule ready to be evaluated.
+/// What is known of a rule without its program.
 pub(crate) struct LoadedRule {
     pub(crate) facts: Arc<RuleFacts>,
-    /// The program, or why this version of the language refuses the script.
-    pub(crate) program: Result<Arc<Program>, RunError>,
-    patterns: Vec<EventPattern>,
+    /// Which script is its own.
+    pub(crate) script: Script,
+    /// Whether the script may read or change what the rule keeps.
+    pub(crate) uses_state: bool,
+    /// What it does while another run of the same rule and task is suspended; one that never waits
+    /// begins in any case.
+    pub(crate) overlap: Overlap,
     /// For its sweeps.
     pub(crate) policy: Policy,
     /// Whether it has sweeps.
     pub(crate) sweeps: bool,
-    overlap: Overlap,
 }
 
 /// What listens to the events of one workspace.
 pub(crate) struct RuleSet {
     version: i64,
     pub(crate) workspace: Arc<WorkspaceFacts>,
-    rules: Vec<Arc<LoadedRule>>,
-    by_id: HashMap<RuleId, Arc<LoadedRule>>,
+    rules: Arc<Rules>,
     /// The versions of rules of which no run is evaluated.
     pub(crate) quarantined: HashSet<(RuleId, i64)>,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
@@ -52,31 +55,33 @@ pub(crate) struct RuleSet {
     pub(crate) members: Arc<HashMap<UserId, User>>,
 }
 
-impl LoadedRule {
-    /// What it does while another run of the same rule and task is suspended; one that never waits
-    /// begins in any case.
-    pub(crate) fn overlap(&self) -> Overlap {
-        match &self.program {
-            Ok(program) if program.suspends() => self.overlap,
-            _ => Overlap::Parallel,
-        }
-    }
-
-    /// Whether it has a trigger for events of this type.
-    pub(crate) fn listens(&self, kind: &EventType) -> bool {
-        self.patterns.iter().any(|of| of.matches(kind))
-    }
-}
-
 impl RuleSet {
-    /// The rules with a trigger for events of this type.
-    pub(crate) fn listening(&self, kind: &EventType) -> impl Iterator<Item = &Arc<LoadedRule>> {
-        self.rules.iter().filter(move |rule| rule.listens(kind))
+    /// The rules that listen to an event and may act on it, in the order of their ids.
+    pub(crate) fn concerned(&self, facts: &Facts<'_>) -> Vec<Arc<LoadedRule>> {
+        let rules = self.rules.read();
+        let candidates = rules.index.candidates(facts);
+        metrics::counter!("smarttasks_rule_predicates_total", "outcome" => "may_match")
+            .increment(candidates.rules.len() as u64);
+        metrics::counter!("smarttasks_rule_predicates_total", "outcome" => "cannot_match")
+            .increment((candidates.asked - candidates.rules.len()) as u64);
+        candidates.rules.into_iter().cloned().collect()
     }
 
-    /// The rule that an event is addressed to, while it is enabled.
-    pub(crate) fn rule(&self, id: RuleId) -> Option<&Arc<LoadedRule>> {
-        self.by_id.get(&id)
+    /// Whether any rule may listen to an event.
+    pub(crate) fn is_listened_to(&self, event: &Event) -> bool {
+        event.rule_id.is_some() || self.rules.read().index.is_listened_to(&event.kind)
+    }
+
+    /// The rule that an event is addressed to, while it is enabled and, unless such events are for
+    /// one rule anyway, listens.
+    pub(crate) fn addressed(&self, id: RuleId, kind: &EventType) -> Option<Arc<LoadedRule>> {
+        let listens = kind.is_addressed() || self.rules.read().index.listens(id, kind);
+        self.rule(id).filter(|_| listens)
+    }
+
+    /// The rule with an id, while it is enabled.
+    pub(crate) fn rule(&self, id: RuleId) -> Option<Arc<LoadedRule>> {
+        self.rules.read().index.get(id).cloned()
     }
 
     /// The endpoints that subscribe to events of this type.
@@ -90,7 +95,7 @@ impl RuleSet {
 /// The rule sets of the workspaces that have work.
 pub(crate) struct RuleSets {
     db: Db,
-    pool: Pool,
+    pub(crate) programs: Programs,
     kept: Cache<WorkspaceId, Arc<RuleSet>>,
     /// Rules as they were when runs began that wait.
     pinned: Cache<(RuleId, i64, UserId), Arc<LoadedRule>>,
@@ -99,8 +104,8 @@ pub(crate) struct RuleSets {
 impl RuleSets {
     pub(crate) fn new(db: Db, pool: Pool) -> Self {
         Self {
+            programs: Programs::new(db.clone(), pool),
             db,
-            pool,
             kept: Cache::new(KEPT),
             pinned: Cache::new(PINNED),
         }
@@ -116,7 +121,8 @@ impl RuleSets {
         let mut changed = Vec::new();
         for (id, workspace) in workspaces::by_ids(&self.db, ids).await? {
             match self.kept.get(&id) {
-                Some(kept) if kept.version == workspace.rules_version => {
+                // Another batch may know of a later one.
+                Some(kept) if kept.version >= workspace.rules_version => {
                     drop(found.insert(id, kept))
                 }
                 _ => changed.push(workspace),
@@ -154,8 +160,8 @@ impl RuleSets {
             let is = |of: &&Version| of.rule_id == *rule && of.version == *number;
             Some(versions.iter().find(is)?.clone().into_rule(*owner))
         });
-        for (_, rule) in self.compile(rules.collect()).await? {
-            let rule = Arc::new(rule);
+        for known in self.known(rules.collect()).await? {
+            let rule = Arc::new(known.rule);
             let version = (rule.facts.id, rule.facts.version, rule.facts.owner_id);
             self.pinned.insert(version, Arc::clone(&rule));
             found.insert(version, rule);
@@ -163,20 +169,28 @@ impl RuleSets {
         Ok(found)
     }
 
-    /// The version is read before the rules: a change in between is loaded again next time.
+    /// The version is read before the rules: a change in between is loaded again next time. Of a
+    /// workspace whose rules are kept only those are read that have changed.
     async fn load(
         &self,
         workspaces: Vec<Workspace>,
     ) -> Result<Vec<(WorkspaceId, Arc<RuleSet>)>, HandlerError> {
         let ids: Vec<WorkspaceId> = workspaces.iter().map(|workspace| workspace.id).collect();
-        let rules = rules::enabled(&self.db, ids.iter().copied()).await?;
+        let kept: HashMap<WorkspaceId, Arc<RuleSet>> = ids
+            .iter()
+            .filter_map(|id| Some((*id, self.kept.get(id)?)))
+            .collect();
+        let changed = rules::changed(&self.db, behind(&workspaces, &kept)).await?;
+        let anew = ids.iter().filter(|id| !changed.contains_key(id)).copied();
+        let mut rules = rules::enabled(&self.db, anew).await?;
+        let ids_changed = changed.values().flatten().copied();
+        rules.extend(rules::enabled_of(&self.db, ids_changed).await?);
         let endpoints = endpoints::of_workspaces(&self.db, ids.iter().copied()).await?;
         let mut quarantined = rules::quarantined(&self.db, ids.iter().copied()).await?;
         let mut members = workspaces::members_of(&self.db, ids).await?;
-        let rules = self.compile(rules).await?;
-        let mut rules_of: HashMap<WorkspaceId, Vec<Arc<LoadedRule>>> = HashMap::new();
-        for (workspace, rule) in rules {
-            rules_of.entry(workspace).or_default().push(Arc::new(rule));
+        let mut rules_of: HashMap<WorkspaceId, Vec<Known>> = HashMap::new();
+        for known in self.known(rules).await? {
+            rules_of.entry(known.workspace).or_default().push(known);
         }
         let mut endpoints_of: HashMap<WorkspaceId, Vec<Arc<Endpoint>>> = HashMap::new();
         for endpoint in endpoints {
@@ -186,17 +200,23 @@ impl RuleSets {
                 .push(Arc::new(endpoint));
         }
         let rule_set = |workspace: Workspace| {
-            let id = workspace.id;
-            let rules = rules_of.remove(&id).unwrap_or_default();
+            let (id, version) = (workspace.id, workspace.rules_version);
+            let known = rules_of.remove(&id).unwrap_or_default();
+            let rules = match (kept.get(&id), changed.get(&id)) {
+                (Some(kept), Some(changed)) => {
+                    kept.rules.exchange(version, changed, known);
+                    Arc::clone(&kept.rules)
+                }
+                _ => Arc::new(Rules::new(version, known)),
+            };
             let rule_set = RuleSet {
-                version: workspace.rules_version,
+                version,
+                rules,
                 workspace: Arc::new(WorkspaceFacts {
                     id,
                     name: workspace.name,
                     timezone: workspace.timezone,
                 }),
-                by_id: by_id(&rules),
-                rules,
                 quarantined: quarantined.remove(&id).unwrap_or_default(),
                 endpoints: endpoints_of.remove(&id).unwrap_or_default(),
                 members: Arc::new(members.remove(&id).unwrap_or_default()),
@@ -206,31 +226,81 @@ impl RuleSets {
         Ok(workspaces.into_iter().map(rule_set).collect())
     }
 
-    async fn compile(
-        &self,
-        rules: Vec<Rule>,
-    ) -> Result<Vec<(WorkspaceId, LoadedRule)>, HandlerError> {
-        let (reply, compiled) = oneshot::channel();
-        let language = Arc::clone(self.pool.language());
-        self.pool.run(move || {
-            let compiled = rules.into_iter().map(|rule| {
-                let program = language.compile(&rule.spec.script).map(Arc::new);
-                (rule.workspace_id, loaded(rule, program))
-            });
-            let _ = reply.send(compiled.collect());
-        });
-        compiled
+    async fn known(&self, rules: Vec<Rule>) -> Result<Vec<Known>, HandlerError> {
+        self.programs
+            .each(rules, |rule| &rule.spec.script, known)
             .await
-            .map_err(|_| HandlerError::Failed("a compilation was lost".to_owned()))
     }
 }
 
-fn by_id(rules: &[Arc<LoadedRule>]) -> HashMap<RuleId, Arc<LoadedRule>> {
-    let with_id = |rule: &Arc<LoadedRule>| (rule.facts.id, Arc::clone(rule));
-    rules.iter().map(with_id).collect()
+/// A rule and what the index is to know of it.
+struct Known {
+    workspace: WorkspaceId,
+    rule: LoadedRule,
+    patterns: Vec<EventPattern>,
+    predicate: Arc<Predicate>,
 }
 
-fn loaded(rule: Rule, program: Result<Arc<Program>, Vec<Diagnostic>>) -> LoadedRule {
+/// The rules of a workspace, shared by all rule sets of it that are in use: who has an earlier one
+/// sees what has changed since as well.
+struct Rules(RwLock<Versioned>);
+
+struct Versioned {
+    /// No rule here is older than it was in this version.
+    version: i64,
+    index: RuleIndex<Arc<LoadedRule>>,
+}
+
+impl Rules {
+    fn new(version: i64, rules: Vec<Known>) -> Self {
+        let mut index = RuleIndex::default();
+        rules.into_iter().for_each(|known| known.add_to(&mut index));
+        Self(RwLock::new(Versioned { version, index }))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Versioned> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Exchanges the rules that have changed up to a version for what was read of them since, unless
+    /// another batch has done so meanwhile.
+    fn exchange(&self, version: i64, changed: &HashSet<RuleId>, rules: Vec<Known>) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if all.version >= version {
+            return;
+        }
+        for id in changed {
+            all.index.remove(*id);
+        }
+        for known in rules {
+            known.add_to(&mut all.index);
+        }
+        all.version = version;
+    }
+}
+
+impl Known {
+    fn add_to(self, index: &mut RuleIndex<Arc<LoadedRule>>) {
+        let (id, rule) = (self.rule.facts.id, Arc::new(self.rule));
+        index.insert(id, &self.patterns, self.predicate, rule);
+    }
+}
+
+/// By how much what is kept of workspaces is behind.
+fn behind(
+    workspaces: &[Workspace],
+    kept: &HashMap<WorkspaceId, Arc<RuleSet>>,
+) -> impl Iterator<Item = Between> {
+    workspaces.iter().filter_map(|workspace| {
+        Some(Between {
+            workspace_id: workspace.id,
+            after: kept.get(&workspace.id)?.version,
+            to: workspace.rules_version,
+        })
+    })
+}
+
+fn known(rule: Rule, script: Script, compiled: &Compiled) -> Known {
     let patterns = rule
         .spec
         .triggers
@@ -248,33 +318,35 @@ fn loaded(rule: Rule, program: Result<Arc<Program>, Vec<Diagnostic>>) -> LoadedR
             }
         )
     };
-    LoadedRule {
+    let program = compiled.as_ref().ok();
+    let loaded = LoadedRule {
+        script,
+        uses_state: program.is_some_and(|program| program.uses_state()),
+        overlap: match program {
+            Some(program) if program.suspends() => rule.spec.overlap,
+            _ => Overlap::Parallel,
+        },
         policy: Policy {
             repeat: rule.spec.repeat,
             hold: rule.spec.hold,
         },
         sweeps: rule.spec.triggers.iter().any(sweeps),
-        overlap: rule.spec.overlap,
-        patterns: patterns.collect(),
-        program: program.map_err(|diagnostics| refused(&diagnostics)),
         facts: Arc::new(RuleFacts {
             id: rule.id,
             name: rule.spec.name,
             version: rule.version,
             owner_id: rule.author_id,
         }),
-    }
-}
-
-/// A script was accepted when it was saved; another version of the language may see it otherwise.
-fn refused(diagnostics: &[Diagnostic]) -> RunError {
-    let first = diagnostics.first();
-    RunError {
-        message: first.map_or_else(
-            || "the script does not compile".to_owned(),
-            |first| format!("the script does not compile: {}", first.message),
-        ),
-        line: first.and_then(|first| first.line),
-        column: first.and_then(|first| first.column),
+    };
+    Known {
+        workspace: rule.workspace_id,
+        rule: loaded,
+        patterns: patterns.collect(),
+        // One that is refused fails whatever the event is, and one that never acts can only fail:
+        // its owner is to learn of it.
+        predicate: program
+            .map(|program| program.predicate())
+            .filter(|predicate| !predicate.is_never())
+            .map_or_else(|| Arc::new(Predicate::ALWAYS), Arc::clone),
     }
 }

@@ -391,7 +391,7 @@ impl Started {
             asked: None,
             wake,
             before: self.past().map(|past| Arc::new(past.run.clone())),
-            overlap: self.rule.overlap(),
+            overlap: self.rule.overlap,
         }
     }
 

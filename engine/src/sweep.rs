@@ -13,6 +13,7 @@ mod page;
 
 use crate::evaluate::{Done, Job, Terms, acts};
 use crate::plan::CHANGES;
+use crate::programs::Ready;
 use crate::rule_set::{LoadedRule, RuleSet};
 use crate::run::{PlannedRun, Started};
 use crate::{Engine, PATIENCE, quarantine};
@@ -152,7 +153,7 @@ impl Engine {
             .iter()
             .filter_map(|id| rule_set.rule(*id))
             .filter(|rule| rule.sweeps)
-            .map(|rule| (rule.facts.id, Arc::clone(rule)))
+            .map(|rule| (rule.facts.id, rule))
             .collect();
         if range.purpose == SweepPurpose::Fire && !rules.is_empty() {
             let noting = sweeps::noting(&self.db, range.workspace_id).await?;
@@ -181,7 +182,9 @@ impl Engine {
         let ids: Vec<RuleId> = page.rules.keys().copied().collect();
         let known = matches::between(&self.db, &ids, first.id, last.id).await?;
         let waiting = self.left_out(page, &tasks).await?;
-        let (jobs, started) = jobs(page, &tasks, rule_set, (&known, &waiting), now);
+        let programs = self.rule_sets.programs.of(page.rules.values()).await?;
+        let rules = (rule_set, &programs);
+        let (jobs, started) = jobs(page, &tasks, rules, (&known, &waiting), now);
         let terms = Terms {
             cautious,
             give_up_after: Some(FAILURES),
@@ -212,10 +215,8 @@ impl Engine {
     /// Of the rules that keep something, the tasks for which none may begin, because one waits: what it
     /// keeps would be kept for nothing.
     async fn left_out(&self, page: &Page, tasks: &[Arc<Task>]) -> Result<HashSet<Pair>> {
-        let rules = page.rules.values().filter(|rule| {
-            let program = rule.program.as_ref();
-            rule.overlap() == Overlap::Skip && program.is_ok_and(|of| of.uses_state())
-        });
+        let rules = page.rules.values();
+        let rules = rules.filter(|rule| rule.overlap == Overlap::Skip && rule.uses_state);
         let mut pairs = Vec::new();
         for rule in rules {
             for task in tasks {
@@ -268,7 +269,7 @@ pub(crate) fn message_id(range: &SweepRange) -> EventId {
 fn jobs(
     page: &mut Page,
     tasks: &[Arc<Task>],
-    rule_set: &Arc<RuleSet>,
+    (rule_set, programs): (&Arc<RuleSet>, &Ready),
     (known, waiting): (&HashMap<Pair, Match>, &HashSet<Pair>),
     now: Timestamp,
 ) -> (Vec<Job>, Vec<Started>) {
@@ -276,9 +277,10 @@ fn jobs(
     let mut rules = Vec::new();
     for rule in page.rules.values() {
         let event = Arc::new(occurrence(rule, &page.range));
-        match &rule.program {
-            Ok(program) => rules.push((rule, program, event)),
-            Err(error) => {
+        match programs.of(rule) {
+            None => {}
+            Some(Ok(program)) => rules.push((rule, program, event)),
+            Some(Err(error)) => {
                 let run = Started::of(&event, rule, rule_set, None, now);
                 broken.push(run.failed(error.clone(), Vec::new(), 0));
             }

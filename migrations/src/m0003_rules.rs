@@ -30,6 +30,12 @@ crate::migration! {
             .col(big_integer_null("quarantined_at"))
             .primary_key(Index::create().col("rule_id").col("version")),
         Table::create()
+            .table("rule_changes")
+            .col(uuid("workspace_id"))
+            .col(big_integer("version"))
+            .col(uuid_null("rule_id"))
+            .primary_key(Index::create().col("workspace_id").col("version")),
+        Table::create()
             .table("rule_stats")
             .col(pk_uuid("rule_id"))
             .col(big_integer("matches"))

@@ -15,13 +15,20 @@ pub struct Program {
     ast: AST,
     uses_state: bool,
     suspends: bool,
-    predicate: Predicate,
+    predicate: Arc<Predicate>,
+    source_bytes: usize,
 }
 
 impl Program {
-    pub(crate) fn new(language: Arc<Language>, ast: AST, predicate: Predicate) -> Self {
+    pub(crate) fn new(
+        language: Arc<Language>,
+        source: &str,
+        ast: AST,
+        predicate: Predicate,
+    ) -> Self {
         Self {
-            predicate,
+            predicate: Arc::new(predicate),
+            source_bytes: source.len(),
             uses_state: analysis::mentions(&ast, "state"),
             suspends: analysis::may_wait(&ast),
             language,
@@ -40,10 +47,16 @@ impl Program {
         self.suspends
     }
 
-    /// Holds whenever an evaluation that begins a run acts, waits, or changes what the rule keeps:
-    /// where it does not, the script need not be evaluated.
-    pub fn predicate(&self) -> &Predicate {
+    /// Holds whenever an evaluation that begins a run acts, waits, changes what the rule keeps, or
+    /// throws: where it does not, the script need not be evaluated.
+    pub fn predicate(&self) -> &Arc<Predicate> {
         &self.predicate
+    }
+
+    /// About the bytes that it holds in memory: a syntax tree takes some 20 times as much as the
+    /// text.
+    pub fn held_bytes(&self) -> usize {
+        size_of::<Self>() + 20 * self.source_bytes
     }
 
     /// The limits under which it runs.

@@ -1,14 +1,17 @@
 //! Rules, their versions and the timers that their triggers ask for.
 
+mod changes;
 mod disable;
 mod letter;
 mod schedule;
 mod versions;
 
+pub use changes::{Between, changed};
 pub use disable::{Disabling, disable};
 pub use schedule::reschedule;
 pub use versions::{Version, version, versions};
 
+pub(crate) use changes::note as note_change;
 pub(crate) use letter::Letter;
 pub(crate) use schedule::due_offsets;
 pub(crate) use versions::{has_version, put_into_quarantine};
@@ -18,10 +21,10 @@ use crate::db::{at, chunks};
 use crate::entity::{rule_stats, rules};
 use crate::page::{self, Listed, Page};
 use crate::users::expect_version;
-use crate::workspaces::{self, bump_rules};
+use crate::workspaces::{self, bump_rule};
 use crate::{Conflict, Db, Error, Result, Tx, matches, quarantine, runs, state, sweeps};
 use schedule::{offsets_of, schedule, schedule_deadlines, schedule_occurrences};
-use sea_orm::sea_query::{LockType, OnConflict};
+use sea_orm::sea_query::{IntoCondition, LockType, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order,
     QueryFilter, QueryOrder, QuerySelect, Select, Set,
@@ -96,7 +99,7 @@ pub async fn create(
     tx.alone()?;
     workspaces::lock(tx, workspace).await?;
     expect_free_name(tx, workspace, new.id, &new.spec.name).await?;
-    bump_rules(tx, workspace).await?;
+    bump_rule(tx, workspace, new.id).await?;
     schedule_deadlines(tx, workspace, &new).await?;
     note_existing(tx, workspace, &new).await?;
     insert(tx, workspace, author, new)
@@ -199,7 +202,7 @@ async fn replace(
     if new.cancel_runs {
         runs::end_of_rule(tx, workspace, new.id, "the rule was disabled").await?;
     }
-    bump_rules(tx, workspace).await?;
+    bump_rule(tx, workspace, new.id).await?;
     Ok(rule)
 }
 
@@ -308,7 +311,7 @@ pub async fn delete(
     if !runs::any_unfinished(tx, id).await? {
         versions::forget(tx, id).await?;
     }
-    bump_rules(tx, workspace).await
+    bump_rule(tx, workspace, id).await
 }
 
 /// A rule of this workspace.
@@ -428,8 +431,29 @@ pub async fn enabled(
     db: &Db,
     workspaces: impl IntoIterator<Item = WorkspaceId>,
 ) -> Result<Vec<Rule>> {
+    let workspaces: Vec<_> = workspaces.into_iter().map(|id| id.0).collect();
+    if workspaces.is_empty() {
+        return Ok(Vec::new());
+    }
+    read_enabled(db, rules::Column::WorkspaceId.is_in(workspaces)).await
+}
+
+/// Those of these rules that are enabled, for the engine, which knows that they have changed.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn enabled_of(db: &Db, ids: impl IntoIterator<Item = RuleId>) -> Result<Vec<Rule>> {
+    let mut found = Vec::new();
+    for ids in chunks(ids) {
+        let ids = rules::Column::Id.is_in(ids.into_iter().map(|id| id.0));
+        found.extend(read_enabled(db, ids).await?);
+    }
+    Ok(found)
+}
+
+async fn read_enabled(db: &Db, which: impl IntoCondition) -> Result<Vec<Rule>> {
     rules::Entity::find()
-        .filter(rules::Column::WorkspaceId.is_in(workspaces.into_iter().map(|id| id.0)))
+        .filter(which.into_condition())
         .filter(rules::Column::Enabled.eq(true))
         .order_by_asc(rules::Column::Id)
         .all(db.reader())

@@ -8,7 +8,9 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect, Set,
 };
-use smarttasks_model::{Email, Invalid, SigningSecret, TimeZone, User, UserId, WorkspaceId};
+use smarttasks_model::{
+    Email, Invalid, RuleId, SigningSecret, TimeZone, User, UserId, WorkspaceId,
+};
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 
@@ -317,8 +319,18 @@ async fn lock_as(tx: &Tx, id: WorkspaceId, lock: LockType) -> Result<()> {
     locked.map(drop).ok_or(Error::NotFound("workspace"))
 }
 
-/// Marks the workspace's rules, endpoints or members as changed, so that every engine looks again.
+/// Marks the workspace's endpoints or members as changed, or what is in quarantine, so that every
+/// engine looks again.
 pub(crate) async fn bump_rules(tx: &mut Tx, id: WorkspaceId) -> Result<()> {
+    bump(tx, id, None).await
+}
+
+/// Marks a rule of the workspace as changed.
+pub(crate) async fn bump_rule(tx: &mut Tx, id: WorkspaceId, rule: RuleId) -> Result<()> {
+    bump(tx, id, Some(rule)).await
+}
+
+async fn bump(tx: &mut Tx, id: WorkspaceId, rule: Option<RuleId>) -> Result<()> {
     workspaces::Entity::update_many()
         .col_expr(
             workspaces::Column::RulesVersion,
@@ -327,5 +339,5 @@ pub(crate) async fn bump_rules(tx: &mut Tx, id: WorkspaceId) -> Result<()> {
         .filter(workspaces::Column::Id.eq(id.0))
         .exec(tx.write_conn())
         .await?;
-    Ok(())
+    rules::note_change(tx, id, rule).await
 }

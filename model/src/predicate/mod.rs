@@ -14,7 +14,7 @@ mod words;
 
 pub use check::{Bound, Bounds, Check, Moment, Range, Value};
 pub use number::Number;
-pub use subject::{Facts, Field, Path, Subject};
+pub use subject::{Facts, Field, Found, Path, Subject};
 
 use crate::{Event, Timestamp};
 

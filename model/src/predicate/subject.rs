@@ -123,7 +123,7 @@ impl Subject {
     }
 
     /// What it is according to the facts.
-    pub(super) fn find<'a>(&self, facts: &Facts<'a>) -> Found<'a> {
+    pub fn find<'a>(&self, facts: &Facts<'a>) -> Found<'a> {
         match self {
             Self::Task(field) => facts.task.map_or(Found::Absent, |task| field.of(task)),
             Self::Previous(field) => {
@@ -143,15 +143,24 @@ impl Subject {
 
 /// What a subject was found to be.
 #[derive(Debug)]
-pub(super) enum Found<'a> {
+pub enum Found<'a> {
+    /// Nothing is there.
     Absent,
+    /// True or false.
     Bool(bool),
+    /// A number.
     Number(Number),
+    /// A text.
     Text(Cow<'a, str>),
+    /// A status.
     Status(Status),
+    /// A priority.
     Priority(Priority),
+    /// An id of a task or user.
     Id(Uuid),
+    /// An instant.
     Time(Timestamp),
+    /// The tags.
     Texts(&'a [String]),
     /// A list or an object, which equals nothing that is asked for.
     Many,

@@ -116,7 +116,7 @@ impl Language {
         places.sort_by_key(|place| place.at);
         Ok(Tracer {
             // Whoever asks has it evaluated, whether it may act or not.
-            program: Program::new(language, ast, Predicate::ALWAYS),
+            program: Program::new(language, source, ast, Predicate::ALWAYS),
             places,
             told,
         })

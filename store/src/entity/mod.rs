@@ -14,6 +14,7 @@ pub(crate) mod instances;
 pub(crate) mod matches;
 pub(crate) mod members;
 pub(crate) mod outbox;
+pub(crate) mod rule_changes;
 pub(crate) mod rule_state;
 pub(crate) mod rule_stats;
 pub(crate) mod rule_versions;

@@ -5,7 +5,7 @@ use super::letter::Letter;
 use super::versions::{self, Origin};
 use super::{Rule, find, save};
 use crate::runs::RunError;
-use crate::workspaces::{self, bump_rules};
+use crate::workspaces::{self, bump_rule};
 use crate::{Result, Tx};
 use serde_json::{Map, json};
 use smarttasks_model::{
@@ -62,7 +62,7 @@ pub async fn disable(tx: &mut Tx, why: &Disabling) -> Result<bool> {
     };
     versions::insert(tx, &rule, origin)?;
     tx.unschedule_rule(rule.id);
-    bump_rules(tx, rule.workspace_id).await?;
+    bump_rule(tx, rule.workspace_id, rule.id).await?;
     tell_rules(tx, &rule, why)?;
     tell_owner(tx, &rule, why).await?;
     tracing::warn!(rule.id = %rule.id, reason = why.reason, "a rule is disabled");

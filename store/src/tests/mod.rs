@@ -2,6 +2,7 @@
 
 mod approvals;
 mod candidates;
+mod changes;
 mod failures;
 mod predicates;
 mod quarantine;
@@ -103,6 +104,7 @@ async fn every_entity_can_be_selected_from_on_a_fresh_database() {
         matches,
         members,
         outbox,
+        rule_changes,
         rule_state,
         rule_stats,
         rule_versions,

@@ -2,7 +2,7 @@
 
 use crate::analysis::walk::{self, Node};
 use crate::{action, waiting};
-use rhai::{AST, Expr, FnCallExpr, FnPtr, Stmt};
+use rhai::{AST, ASTFlags, Expr, FnCallExpr, FnPtr, Stmt};
 use std::collections::BTreeSet;
 
 /// Methods by which what a rule keeps is changed.
@@ -90,6 +90,8 @@ impl Acts {
                 None => *act = true,
             },
             Node::Expr(Expr::Custom(..)) => *act = true,
+            // A `throw`.
+            Node::Stmt(Stmt::Return(_, options, _)) => *act |= options.contains(ASTFlags::BREAK),
             _ => {}
         }
     }

@@ -141,11 +141,15 @@ impl Walk<'_> {
                 self.expr(&parts.1.rhs);
                 self.expr(&parts.1.lhs);
             }
-            Stmt::Return(value, _, _) => {
+            Stmt::Return(value, options, _) => {
                 if let Some(value) = value {
                     self.expr(value);
                 }
-                self.stop();
+                match options.contains(ASTFlags::BREAK) {
+                    // A `throw`: whoever wrote it wants to learn of it.
+                    true => self.act(),
+                    false => self.stop(),
+                }
             }
             Stmt::BreakLoop(value, options, _) => {
                 if let Some(value) = value {

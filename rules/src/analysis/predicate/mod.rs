@@ -1,8 +1,8 @@
 //! When a script may act, as a predicate: without running it, an index over rules and a database can
 //! tell for which events and tasks it need not be run.
 //!
-//! What is found holds whenever the first act of a script is reached: an action, a wait, or a change
-//! of what the rule keeps. It may hold where none is, never the other way round. So every condition
+//! What is found holds whenever the first act of a script is reached: an action, a wait, a change of
+//! what the rule keeps, or a `throw`. It may hold where none is, never the other way round. So every condition
 //! is a pair: when it may be true, and when it may be false. Of one that is not understood both are
 //! "always", and negation only swaps the two. Up to the first act a script changes nothing outside
 //! itself: `task`, `event` and `now()` are what they were when it began.
@@ -32,7 +32,7 @@ use value::Value;
 /// When a script may act.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidates {
-    /// Holds whenever the script acts, waits, or changes what its rule keeps.
+    /// Holds whenever the script acts, waits, changes what its rule keeps, or throws.
     pub predicate: Predicate,
     /// The conditions that are not understood, in the order of the script; the first of very many.
     pub unclear: Vec<Unclear>,
