@@ -43,7 +43,8 @@ impl Trial {
         let token = process.register("ann").await;
         let mut ann = process.connect(&token).await;
         rule(&mut ann, "before", "email(task.owner, \"before\", \"\");").await;
-        let endless = "let n = 0;\nwhile task.is_open { n += 1; }\ntask.tag(\"never\");";
+        // With a condition of which nobody can tell without evaluating it that it never ends.
+        let endless = "let n = 0;\nwhile n >= 0 { n += 1; }\ntask.tag(\"never\");";
         let endless = format!("{before}{endless}");
         let deadly = rule(&mut ann, "deadly", &endless).await;
         rule(&mut ann, "after", "email(task.owner, \"after\", \"\");").await;
