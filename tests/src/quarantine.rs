@@ -43,8 +43,9 @@ impl Trial {
         let token = process.register("ann").await;
         let mut ann = process.connect(&token).await;
         rule(&mut ann, "before", "email(task.owner, \"before\", \"\");").await;
-        // With a condition of which nobody can tell without evaluating it that it never ends.
-        let endless = "let n = 0;\nwhile n >= 0 { n += 1; }\ntask.tag(\"never\");";
+        // With a condition that nobody understands without evaluating it: else no rule is evaluated
+        // that does nothing while its task is open.
+        let endless = "let n = 0;\nwhile [task.is_open][0] { n += 1; }\ntask.tag(\"never\");";
         let endless = format!("{before}{endless}");
         let deadly = rule(&mut ann, "deadly", &endless).await;
         rule(&mut ann, "after", "email(task.owner, \"after\", \"\");").await;
