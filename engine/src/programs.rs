@@ -10,7 +10,7 @@ use smarttasks_rules::{Diagnostic, Language, Pool, Program};
 use smarttasks_store::Db;
 use smarttasks_store::rules;
 use smarttasks_store::runs::RunError;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -80,19 +80,24 @@ impl Programs {
         &self,
         rules: impl Iterator<Item = &Arc<LoadedRule>>,
     ) -> Result<Ready, HandlerError> {
-        let (mut ready, mut missing) = (HashMap::new(), HashMap::new());
+        let (mut ready, mut missing) = (HashMap::new(), HashSet::new());
         for rule in rules {
-            if ready.contains_key(&rule.script) || missing.contains_key(&rule.script) {
+            if ready.contains_key(&rule.script) {
                 continue;
             }
             match self.kept.get(&rule.script) {
                 Some(compiled) => drop(ready.insert(rule.script, compiled)),
-                None => drop(missing.insert(rule.script, (rule.facts.id, rule.facts.version))),
+                // Every one, though they be the same: another may be deleted just now.
+                None => drop(missing.insert((rule.facts.id, rule.facts.version))),
             }
         }
         if !missing.is_empty() {
-            let found = rules::pinned(&self.db, missing.into_values()).await?;
-            let scripts = found.into_iter().map(|version| version.spec.script);
+            let found = rules::pinned(&self.db, missing).await?;
+            let scripts: HashSet<String> = found
+                .into_iter()
+                .map(|version| version.spec.script)
+                .collect();
+            let scripts = scripts.into_iter();
             let kept = Arc::clone(&self.kept);
             let compiled = each(&self.pool, scripts.collect(), move |language, source| {
                 let script = Script::of(&source);

@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 struct Installation {
+    /// The notifier, where it lives long enough to record what it has sent.
+    recording: Option<Arc<Notifier>>,
     db: Db,
     woken: Arc<Woken>,
     stop: CancellationToken,
@@ -88,10 +90,11 @@ impl Installation {
         let until = stop.clone();
         tokio::spawn(async move { bus.relay(until).await });
         if records {
-            let until = stop.clone();
-            tokio::spawn(async move { notifier.record(until).await });
+            let (until, recorder) = (stop.clone(), Arc::clone(&notifier));
+            tokio::spawn(async move { recorder.record(until).await });
         }
         Self {
+            recording: records.then_some(notifier),
             db,
             woken,
             stop,
@@ -156,7 +159,23 @@ impl Installation {
                 commits.changed().await.unwrap();
             }
         });
-        found.await.expect("attempts within a minute")
+        let found = found.await.expect("attempts within a minute");
+        self.let_go().await;
+        found
+    }
+
+    /// Who moves the clock at once must not be before the notifier, which lets go of a delivery
+    /// only after what came of it is committed.
+    async fn let_go(&self) {
+        let Some(notifier) = &self.recording else {
+            return;
+        };
+        let idle = tokio::time::timeout(PATIENCE, async {
+            while notifier.in_flight() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        idle.await.expect("nothing in flight within a minute");
     }
 
     /// The value with which the run goes on.

@@ -7,6 +7,8 @@ use fastrand::Rng;
 const FUNCTIONS: &str = "fn pure(x) { x == \"done\" }\n\
     fn doing() { if task.is_open { task.tag(\"done\"); } }\n\
     fn through() { doing(); }\n\
+    fn one(x) { task.tag(\"one\"); true }\n\
+    fn two(a, b) { task.tag(\"two\"); a }\n\
     fn tagging(t) { t.tag(\"tagged\"); true }\n";
 
 /// A random script that compiles.
@@ -245,6 +247,10 @@ impl Scripts<'_> {
             "let act = |t| t.tag(\"seen\"); act.call(task);\n",
             "Fn(\"through\").call();\n",
             "call(Fn(\"doing\"));\n",
+            "[1].map(\"one\");\n",
+            "[1].filter(\"one\");\n",
+            "[1, 2].reduce(\"two\");\n",
+            "[\"acme.seen\"].index_of(\"one\");\n",
         ];
         one(self.random, ACTS).to_owned()
     }

@@ -8,8 +8,22 @@ use std::collections::BTreeSet;
 /// Methods by which what a rule keeps is changed.
 const KEEPING: &[&str] = &["set", "remove"];
 
-/// Functions that take the name of a function, and call it.
-const CALLING: &[&str] = &["Fn", "sort", "dedup"];
+/// Functions that take the name of a function, and call it: `Fn`, and what Rhai has for lists by
+/// the names of functions beside closures.
+const CALLING: &[&str] = &[
+    "Fn",
+    "all",
+    "dedup",
+    "drain",
+    "filter",
+    "index_of",
+    "map",
+    "reduce",
+    "reduce_rev",
+    "retain",
+    "some",
+    "sort",
+];
 
 /// The calls that act.
 pub(super) struct Acts {
@@ -113,10 +127,15 @@ impl Acts {
     /// made.
     pub(super) fn calls_unnamed(&self, call: &FnCallExpr) -> bool {
         CALLING.contains(&call.name.as_str())
-            && call.args.last().is_some_and(|name| match name {
+            && call.args.iter().any(|name| match name {
                 Expr::StringConstant(text, _) => self.is_act(text),
                 Expr::DynamicConstant(value, _) => !value.is::<FnPtr>(),
-                _ => !call.args.is_empty(),
+                Expr::BoolConstant(..)
+                | Expr::IntegerConstant(..)
+                | Expr::FloatConstant(..)
+                | Expr::CharConstant(..)
+                | Expr::Unit(_) => false,
+                _ => true,
             })
     }
 }

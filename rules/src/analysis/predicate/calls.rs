@@ -123,6 +123,9 @@ impl Walk<'_> {
     }
 }
 
+/// Up to here whole numbers are equal just when they are equal as fractions.
+const LARGE: i64 = 100_000_000_000_000;
+
 fn numbers(operator: &str, a: &Value, b: &Value) -> Value {
     let (Some(a), Some(b)) = (a.whole(), b.whole()) else {
         return Value::Unknown(Why::TwoFields);
@@ -132,9 +135,10 @@ fn numbers(operator: &str, a: &Value, b: &Value) -> Value {
         "-" => a.checked_sub(b),
         _ => a.checked_mul(b),
     };
+    // One of larger numbers may have been a fraction, and then what comes of it is one.
     match result {
-        Some(number) => Value::number(number),
-        None => Value::Unknown(Why::Other),
+        Some(number) if [a, b, number].iter().all(|of| of.abs() < LARGE) => Value::number(number),
+        _ => Value::Unknown(Why::Other),
     }
 }
 

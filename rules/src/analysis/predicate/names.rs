@@ -12,7 +12,6 @@ const READING: &[&str] = &[
     "ends_with",
     "format",
     "in_zone",
-    "index_of",
     "is_empty",
     "join",
     "len",

@@ -9,6 +9,10 @@ use smarttasks_model::predicate::{Bounds, Value as Stored};
 use smarttasks_model::predicate::{Check, Field, Moment, Predicate, Range, Subject};
 use smarttasks_model::{Priority, Span, Status};
 
+/// Values of a list, and of a chain of `??`, that are looked at; a longer one is not understood.
+const LONGEST_LIST: usize = 256;
+const MOST_ALTERNATIVES: usize = 8;
+
 impl Walk<'_> {
     pub(super) fn expr(&mut self, expr: &Expr) -> Value {
         self.works(1);
@@ -20,9 +24,7 @@ impl Walk<'_> {
                 }
                 Value::Unknown(Why::Other)
             }
-            Expr::Array(items, _) => {
-                Value::List(items.iter().map(|item| self.expr(item)).collect())
-            }
+            Expr::Array(items, _) => self.list(items),
             Expr::Map(parts, _) => {
                 for (_, value) in &parts.0 {
                     self.expr(value);
@@ -58,9 +60,23 @@ impl Walk<'_> {
         }
     }
 
+    /// A list of plain values; lists of lists are not understood, which a script could double and
+    /// double again.
+    fn list(&mut self, items: &[Expr]) -> Value {
+        let values: Vec<Value> = items.iter().map(|item| self.expr(item)).collect();
+        let nested =
+            |value: &Value| matches!(value, Value::List(_) | Value::Either(_) | Value::Truth(_));
+        match values.len() > LONGEST_LIST || values.iter().any(nested) {
+            true => Value::Unknown(Why::Other),
+            false => Value::List(values),
+        }
+    }
+
     fn named(&mut self, name: &str) -> Value {
         if let Some(value) = self.local(name) {
-            return value.clone();
+            let value = value.clone();
+            self.works(value.size());
+            return value;
         }
         if self.acts.is_own(name) {
             if self.acts.is_act(name) {
@@ -101,7 +117,7 @@ impl Walk<'_> {
             .find(|value| matches!(value, Value::Unknown(_)))
         {
             Some(unknown) => unknown.clone(),
-            None => Value::Either(values),
+            None => either(values),
         }
     }
 
@@ -223,6 +239,21 @@ impl Walk<'_> {
             Subject::Task(Field::Custom(path)) | Subject::Previous(Field::Custom(path))
                 if path.is_empty());
         object || !self.language.signatures.has_plain_field(name)
+    }
+}
+
+/// The first of these that is there, those of the parts among them.
+fn either(values: Vec<Value>) -> Value {
+    let flat: Vec<Value> = values
+        .into_iter()
+        .flat_map(|value| match value {
+            Value::Either(values) => values,
+            other => vec![other],
+        })
+        .collect();
+    match flat.len() > MOST_ALTERNATIVES {
+        true => Value::Unknown(Why::Other),
+        false => Value::Either(flat),
     }
 }
 

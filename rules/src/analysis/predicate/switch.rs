@@ -123,14 +123,16 @@ impl Walk<'_> {
     }
 
     fn is_in_range(&mut self, value: &Value, range: &RangeCase) -> Pair {
-        let (from, to, inclusive) = match range {
-            RangeCase::ExclusiveInt(range, _) => (range.start, range.end, false),
-            RangeCase::InclusiveInt(range, _) => (*range.start(), *range.end(), true),
+        let (from, to) = match range {
+            RangeCase::ExclusiveInt(range, _) => (range.start, range.end),
+            RangeCase::InclusiveInt(range, _) => (*range.start(), *range.end()),
         };
+        // Here Rhai compares fractions exactly, and a comparison would call the last before the end
+        // equal to it.
         let numbers = Value::Numbers {
             from,
             to,
-            inclusive,
+            inclusive: true,
         };
         match value {
             Value::Read(_, Kind::Number | Kind::Json) => Pair {

@@ -154,6 +154,15 @@ impl Value {
         Self::Constant(Constant::Number(number.into()))
     }
 
+    /// How many values it is made of.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::List(values) | Self::Either(values) => values.len(),
+            Self::Truth(pair) => pair.yes.size() + pair.no.size(),
+            _ => 1,
+        }
+    }
+
     /// The whole number that it is.
     pub(super) fn whole(&self) -> Option<i64> {
         match self {

@@ -197,7 +197,7 @@ fn each_way_through_a_script_is_followed() {
         ),
         (
             "switch task.fields.seats { 1..3 => task.tag(\"x\"), 5..=9 => task.tag(\"y\") }",
-            "the field seats is at least 1 and less than 3, or the field seats is at least 5 and at most 9",
+            "the field seats is at least 1 and at most 3, or the field seats is at least 5 and at most 9",
         ),
         (
             "let stuck = task.time_in_status >= days(3); if !task.is_open || task.status == \"todo\" { return; } if stuck && task.priority >= HIGH && now().hour >= 9 { task.tag(\"stuck\"); }",
@@ -269,6 +269,54 @@ fn each_way_through_a_script_is_followed() {
             "always",
         ),
     ]);
+}
+
+#[test]
+fn functions_that_are_called_by_their_names_act() {
+    let name = |call: &str| {
+        format!(
+            "fn through(x) {{ task.tag(\"seen\"); true }} if task.is_open {{ task.tag(\"x\"); }} {call};"
+        )
+    };
+    for call in [
+        "[1].map(\"through\")",
+        "[1].filter(\"through\")",
+        "[1, 2].reduce(\"through\", 0)",
+        "let f = \"through\"; some([1], f)",
+        "[\"acme.seen\"].map(\"emit\")",
+    ] {
+        let found = candidates(&name(call)).predicate;
+        assert!(found.is_always(), "{call}: {found}");
+    }
+    let found = candidates(&name("[1].index_of(\"one\")")).predicate;
+    assert!(!found.is_always());
+}
+
+#[test]
+fn values_that_double_are_not_followed() {
+    for (first, double) in [
+        ("[1, 1]", "[b, b]"),
+        ("task.project ?? task.title", "b ?? b"),
+    ] {
+        let mut script = format!("let b = {first};\n");
+        for _ in 0..40 {
+            script.push_str(&format!("let b = {double};\n"));
+        }
+        script.push_str("if task.is_open { task.tag(\"x\"); }");
+        let found = candidates(&script).predicate.to_string();
+        assert_eq!(found, "the status is todo, in_progress or blocked");
+    }
+}
+
+#[test]
+fn what_rhai_compares_exactly_and_a_predicate_does_not_may_be() {
+    let found = candidates("switch event.data.seats { 0..3 => task.tag(\"x\"), _ => () }");
+    assert_eq!(
+        found.predicate.to_string(),
+        "the event's seats is at least 0 and at most 3"
+    );
+    let found = candidates("if task.fields.n == 100000000000000.0 * 100 { task.tag(\"x\"); }");
+    assert!(found.predicate.is_always());
 }
 
 #[test]
