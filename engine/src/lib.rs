@@ -79,7 +79,7 @@ impl Engine {
         let max_depth = self.settings.max_depth;
         let mut planned = Plan::of_subscriptions(events, &rule_sets, max_depth);
         let context = plan::Context::load(&self.db, events, &rule_sets).await?;
-        let candidates = context.candidates(events, &rule_sets);
+        let candidates = context.candidates(&rule_sets);
         let candidates = planned.keep_to_budgets(candidates, &self.evaluator.turns, context.now);
         let candidates = self.not_done_yet(candidates).await?;
         let rules = candidates.iter().map(Candidate::rule);

@@ -60,6 +60,9 @@ impl Candidate {
 /// statement, however many there are, and one instant for all.
 pub(crate) struct Context {
     pub(crate) now: Timestamp,
+    /// The events that somebody listens to. Whoever begins to listen meanwhile begins with later ones:
+    /// the tasks of the others have not been read.
+    heard: Vec<Arc<Event>>,
     tasks: HashMap<TaskId, Arc<Task>>,
 }
 
@@ -73,10 +76,10 @@ impl Context {
             let rule_set = rule_sets.get(&event.workspace_id);
             rule_set.is_some_and(|rule_set| rule_set.is_listened_to(event))
         };
-        let missing: HashSet<TaskId> = events
+        let heard: Vec<Arc<Event>> = events.iter().filter(listened_to).cloned().collect();
+        let missing: HashSet<TaskId> = heard
             .iter()
             .filter(|event| event.task().is_none())
-            .filter(listened_to)
             .filter_map(|event| event.task_id)
             .collect();
         let tasks: HashMap<TaskId, Arc<Task>> = tasks::by_ids(db, missing)
@@ -86,14 +89,15 @@ impl Context {
             .collect();
         Ok(Self {
             now: db.clock().now(),
+            heard,
             tasks,
         })
     }
 
-    /// The rules that these events may start, in the order of the events.
-    pub(crate) fn candidates(&self, events: &[Arc<Event>], rule_sets: &RuleSets) -> Vec<Candidate> {
+    /// The rules that the events may start, in their order.
+    pub(crate) fn candidates(&self, rule_sets: &RuleSets) -> Vec<Candidate> {
         let mut found = Vec::new();
-        for event in events {
+        for event in &self.heard {
             let Some(rule_set) = rule_sets.get(&event.workspace_id) else {
                 continue;
             };

@@ -10,7 +10,7 @@ use smarttasks_rules::{Diagnostic, Language, Pool, Program};
 use smarttasks_store::Db;
 use smarttasks_store::rules;
 use smarttasks_store::runs::RunError;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -18,9 +18,10 @@ use tokio::sync::oneshot;
 const KEPT_BYTES: u64 = 128 * 1024 * 1024;
 /// How many those are, about.
 const KEPT: usize = 20_000;
-/// Scripts that are handed over to the pool together, at least; and how often at most.
+/// Scripts that are handed over to the pool together.
 const TOGETHER: usize = 256;
-const HAND_OVERS: usize = 64;
+/// How often at once: the pool has others to serve, too.
+const HAND_OVERS: usize = 4;
 
 /// Tells a script from others: its SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -131,25 +132,25 @@ async fn each<T: Send + 'static, U: Send + 'static>(
     all: Vec<T>,
     make: impl Fn(&Arc<Language>, T) -> U + Clone + Send + 'static,
 ) -> Result<Vec<U>, HandlerError> {
-    let mut parts = Vec::new();
-    let together = all.len().div_ceil(HAND_OVERS).max(TOGETHER);
     let mut all = all.into_iter().peekable();
-    while all.peek().is_some() {
-        let part: Vec<T> = all.by_ref().take(together).collect();
-        let (reply, made) = oneshot::channel();
-        let (language, make) = (Arc::clone(pool.language()), make.clone());
-        pool.run(move || {
-            let made = part.into_iter().map(|one| make(&language, one));
-            let _ = reply.send(made.collect::<Vec<U>>());
-        });
-        parts.push(made);
-    }
-    let mut made = Vec::new();
-    for part in parts {
+    let (mut under_way, mut made) = (VecDeque::new(), Vec::new());
+    loop {
+        while all.peek().is_some() && under_way.len() < HAND_OVERS {
+            let part: Vec<T> = all.by_ref().take(TOGETHER).collect();
+            let (reply, part_made) = oneshot::channel();
+            let (language, make) = (Arc::clone(pool.language()), make.clone());
+            pool.run(move || {
+                let made = part.into_iter().map(|one| make(&language, one));
+                let _ = reply.send(made.collect::<Vec<U>>());
+            });
+            under_way.push_back(part_made);
+        }
+        let Some(part) = under_way.pop_front() else {
+            return Ok(made);
+        };
         let part = part.await;
         made.extend(part.map_err(|_| HandlerError::Failed("a compilation was lost".to_owned()))?);
     }
-    Ok(made)
 }
 
 fn kept_or_compiled(

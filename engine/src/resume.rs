@@ -208,7 +208,8 @@ impl Engine {
                 Some(answer.unwrap_or_default())
             }
             (Because::Answer { value }, _) => Some(value.clone()),
-            (Because::Event { event_id }, _) => events.get(event_id).map(|event| json!(event)),
+            // One that the retention has removed while the run was paused is as one that never came.
+            (Because::Event { event_id }, _) => Some(json!(events.get(event_id))),
             (Because::Look, _) => match for_event {
                 Some((wait, _)) => {
                     let found = waits::first(&self.db, wait, false).await?;

@@ -199,15 +199,17 @@ impl RuleSets {
                 .or_default()
                 .push(Arc::new(endpoint));
         }
-        let rule_set = |workspace: Workspace| {
+        let mut loaded = Vec::with_capacity(workspaces.len());
+        for workspace in workspaces {
             let (id, version) = (workspace.id, workspace.rules_version);
             let known = rules_of.remove(&id).unwrap_or_default();
-            let rules = match (kept.get(&id), changed.get(&id)) {
-                (Some(kept), Some(changed)) => {
+            let changed = kept.get(&id).zip(changed.get(&id));
+            let rules = match changed {
+                Some((kept, changed)) => {
                     kept.rules.exchange(version, changed, known);
                     Arc::clone(&kept.rules)
                 }
-                _ => Arc::new(Rules::new(version, known)),
+                None => Arc::new(Rules::load(version, known).await?),
             };
             let rule_set = RuleSet {
                 version,
@@ -221,9 +223,9 @@ impl RuleSets {
                 endpoints: endpoints_of.remove(&id).unwrap_or_default(),
                 members: Arc::new(members.remove(&id).unwrap_or_default()),
             };
-            (id, Arc::new(rule_set))
-        };
-        Ok(workspaces.into_iter().map(rule_set).collect())
+            loaded.push((id, Arc::new(rule_set)));
+        }
+        Ok(loaded)
     }
 
     async fn known(&self, rules: Vec<Rule>) -> Result<Vec<Known>, HandlerError> {
@@ -252,10 +254,17 @@ struct Versioned {
 }
 
 impl Rules {
-    fn new(version: i64, rules: Vec<Known>) -> Self {
-        let mut index = RuleIndex::default();
-        rules.into_iter().for_each(|known| known.add_to(&mut index));
-        Self(RwLock::new(Versioned { version, index }))
+    /// Beside what goes on: there may be a hundred thousand.
+    async fn load(version: i64, rules: Vec<Known>) -> Result<Self, HandlerError> {
+        let filing = tokio::task::spawn_blocking(move || {
+            let mut index = RuleIndex::default();
+            rules.into_iter().for_each(|known| known.add_to(&mut index));
+            index
+        });
+        let index = filing
+            .await
+            .map_err(|error| HandlerError::Failed(format!("rules could not be filed: {error}")))?;
+        Ok(Self(RwLock::new(Versioned { version, index })))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Versioned> {

@@ -34,6 +34,9 @@ const DRAIN: Duration = Duration::from_secs(20);
 const COUNTED: Duration = Duration::from_secs(1);
 /// Ranges of sweeps that a process looks at beside each other.
 const SWEEPERS: usize = 2;
+/// Batches of runs that a process lets go on beside each other: one is read and evaluated while another
+/// is written.
+const RUNNERS: usize = 2;
 /// Connections for reading a file.
 const READERS: u32 = 4;
 
@@ -191,10 +194,12 @@ impl Service {
                 .takers
                 .spawn(|stop| consume(bus, Arc::new(sweeper), stop));
         }
-        let (bus, runner) = (self.bus.clone(), Runner::new(Arc::clone(&engine)));
-        self.stages
-            .takers
-            .spawn(|stop| consume(bus, Arc::new(runner), stop));
+        for _ in 0..RUNNERS {
+            let (bus, runner) = (self.bus.clone(), Runner::new(Arc::clone(&engine)));
+            self.stages
+                .takers
+                .spawn(|stop| consume(bus, Arc::new(runner), stop));
+        }
         let bus = self.bus.clone();
         self.stages.takers.spawn(|stop| consume(bus, engine, stop));
     }

@@ -369,25 +369,28 @@ async fn claim(tx: &mut Tx, woken: BTreeMap<RunId, EventId>) -> Result<()> {
 
 /// Those whose wait may be for one of these events.
 fn asked(events: &[&Event]) -> Option<Condition> {
-    let mut of = Condition::any();
-    let mut any = false;
     // Those that are addressed to one rule are told to nobody else.
-    for event in events.iter().filter(|event| event.rule_id.is_none()) {
-        any = true;
-        let task = match event.task_id {
-            Some(task) => Condition::any()
-                .add(run_waits::Column::TaskId.eq(task.0))
-                .add(run_waits::Column::TaskId.is_null()),
-            None => Condition::any().add(run_waits::Column::TaskId.is_null()),
-        };
-        of = of.add(
-            Condition::all()
-                .add(run_waits::Column::WorkspaceId.eq(event.workspace_id.0))
-                .add(run_waits::Column::Pattern.is_in(patterns(&event.kind)))
-                .add(task),
-        );
+    let told = events.iter().filter(|event| event.rule_id.is_none());
+    let mut alike: BTreeMap<_, BTreeSet<TaskId>> = BTreeMap::new();
+    for event in told {
+        let tasks = alike.entry((event.workspace_id, &event.kind)).or_default();
+        tasks.extend(event.task_id);
     }
-    any.then_some(of)
+    // Each way to be for one of them by itself, as the index has it.
+    let mut any = None;
+    for ((workspace, kind), tasks) in alike {
+        let of_kind = Condition::all()
+            .add(run_waits::Column::WorkspaceId.eq(workspace.0))
+            .add(run_waits::Column::Pattern.is_in(patterns(kind)));
+        let mut ways: Condition = any.unwrap_or_else(Condition::any);
+        ways = ways.add(of_kind.clone().add(run_waits::Column::TaskId.is_null()));
+        if !tasks.is_empty() {
+            let tasks = tasks.into_iter().map(|id| id.0);
+            ways = ways.add(of_kind.add(run_waits::Column::TaskId.is_in(tasks)));
+        }
+        any = Some(ways);
+    }
+    any
 }
 
 /// Every pattern that events of this type are of.

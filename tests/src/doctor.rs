@@ -5,7 +5,6 @@ use crate::backend::{Backend, server};
 use crate::harness::TestApp;
 use crate::process::binary;
 use serde_json::json;
-use smarttasks_model::{ChangeId, Event, EventData, EventId, EventType, WorkspaceId};
 use smarttasks_store::{Payload, outbox};
 use std::process::Stdio;
 use tokio::process::Command;
@@ -75,27 +74,11 @@ async fn dead_letters_are_shown_and_given_back() {
     )
     .await;
     app.settle().await;
-    let rules = ann.list("/api/v1/rules").await;
-    let workspace: WorkspaceId =
-        serde_json::from_value(json!(rules[0]["workspace_id"].as_str().unwrap())).unwrap();
     app.stop().await;
 
     // What a consumer that fails five times leaves behind.
     let db = app.open_database().await;
-    let now = db.clock().now();
-    let event = Event {
-        id: EventId::new(now),
-        workspace_id: workspace,
-        kind: EventType::custom("parcel.lost").unwrap(),
-        task_id: None,
-        time: now,
-        traceparent: None,
-        change: ChangeId::new(now),
-        depth: 0,
-        actor_id: None,
-        rule_id: None,
-        data: EventData::Custom(json!({})),
-    };
+    let event = ann.event(db.clock().now(), "parcel.lost", json!({}));
     db.write(move |tx| {
         let event = event.clone();
         Box::pin(async move { tx.raise(event) })

@@ -4,9 +4,7 @@
 use crate::harness::{Client, TestApp, hours, seconds};
 use http::Method;
 use serde_json::{Value, json};
-use smarttasks_model::{
-    ChangeId, Event, EventData, EventId, EventType, Message, Timestamp, WorkspaceId,
-};
+use smarttasks_model::Message;
 use std::sync::Arc;
 
 /// Fails at `bad`, acts at `good`, and does nothing at anything else.
@@ -219,12 +217,7 @@ async fn a_tenth_failure_that_comes_twice_is_told_once() {
     let app = TestApp::start().await;
     let (ann, path) = with_fragile(&app).await;
     happen(&app, &ann, "bad", 9).await;
-    let workspace: WorkspaceId = ann.user["personal_workspace_id"]
-        .as_str()
-        .unwrap()
-        .parse()
-        .unwrap();
-    let event = sold(workspace, app.clock.now());
+    let event = ann.event(app.clock.now(), "shop.sold", json!("bad"));
     app.db()
         .write(move |tx| {
             let event = event.clone();
@@ -241,22 +234,6 @@ async fn a_tenth_failure_that_comes_twice_is_told_once() {
     assert_eq!(app.subjects_to("ann"), ["Rule disabled: fragile"]);
     assert_eq!(ann.list(&format!("{path}/versions")).await.len(), 2);
     assert_eq!(ann.list("/api/v1/runs").await.len(), 10);
-}
-
-fn sold(workspace_id: WorkspaceId, now: Timestamp) -> Event {
-    Event {
-        id: EventId::new(now),
-        workspace_id,
-        kind: EventType::custom("shop.sold").unwrap(),
-        task_id: None,
-        time: now,
-        traceparent: None,
-        change: ChangeId::new(now),
-        depth: 0,
-        actor_id: None,
-        rule_id: None,
-        data: EventData::Custom(json!("bad")),
-    }
 }
 
 #[tokio::test]

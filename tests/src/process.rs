@@ -5,10 +5,7 @@ mod connection;
 
 pub use connection::Connection;
 
-use crate::harness::PASSWORD;
 use crate::receivers::Mails;
-use http::Method;
-use serde_json::json;
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
 
@@ -257,23 +254,7 @@ impl Process {
     /// # Panics
     /// It cannot.
     pub async fn register(&self, name: &str) -> String {
-        let email = format!("{name}@example.com");
-        let body = json!({ "name": name, "email": email, "password": PASSWORD });
-        let mut connection = self.connect("").await;
-        let registered = connection.post("/api/v1/users", &body).await;
-        assert_eq!(registered.status, 201, "{}", registered.body);
-        let form = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "password")
-            .append_pair("username", &email)
-            .append_pair("password", PASSWORD)
-            .finish();
-        let kind = "application/x-www-form-urlencoded";
-        let tokens = connection
-            .send(Method::POST, "/api/v1/auth/token", kind, form.into())
-            .await
-            .unwrap();
-        assert_eq!(tokens.status, 200, "{}", tokens.body);
-        tokens.text("access_token")
+        self.connect("").await.register(name).await
     }
 
     /// Ends it at once, as `kill -9` does.

@@ -125,10 +125,7 @@ async fn a_rule_that_ends_the_process_is_disabled_and_its_event_goes_on_to_the_o
     .await;
     if Backend::chosen() == Backend::Servers {
         // Else the relay of the next process publishes it again, as if nobody had died with it.
-        eventually("the outbox is empty", async || {
-            metric_of(&process, "smarttasks_outbox_pending_messages").await == 0
-        })
-        .await;
+        all_is_published(&process).await;
     }
     let (process, deaths) = until_refused(&trial, process).await;
     assert_eq!(deaths, DEATHS);
@@ -185,6 +182,14 @@ async fn a_rule_that_ends_the_process_is_disabled_and_its_event_goes_on_to_the_o
 const WAITS: &str = "if task.title == \"First\" { sleep(seconds(2)); }\n\
     else { wait_for(\"go.on\", days(1)); }\n";
 
+/// Returns once nothing is left in the outbox.
+async fn all_is_published(process: &Process) {
+    eventually("the outbox is empty", async || {
+        metric_of(process, "smarttasks_outbox_pending_messages").await == 0
+    })
+    .await;
+}
+
 /// Ends one process after the other, each as soon as it evaluates the rule, until none does.
 async fn until_refused(trial: &Trial, mut process: Process) -> (Process, usize) {
     let mut deaths = 0;
@@ -218,10 +223,7 @@ async fn a_run_that_ends_the_process_when_it_goes_on_is_paused_and_so_are_the_ot
     })
     .await;
     if Backend::chosen() == Backend::Servers {
-        eventually("the outbox is empty", async || {
-            metric_of(&process, "smarttasks_outbox_pending_messages").await == 0
-        })
-        .await;
+        all_is_published(&process).await;
     }
     let (process, deaths) = until_refused(&trial, process).await;
     assert_eq!(deaths, DEATHS);

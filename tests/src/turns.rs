@@ -2,7 +2,7 @@
 
 use crate::harness::{Client, TestApp, seconds};
 use serde_json::{Value, json};
-use smarttasks_model::{ChangeId, Event, EventData, EventId, EventType};
+use smarttasks_model::Event;
 
 /// Runs into the limit on time, whatever the machine.
 const SLOW: &str = "loop { }";
@@ -20,27 +20,6 @@ async fn raise(person: &Client, times: usize) {
     for _ in 0..times {
         let event = json!({ "type": "build.done", "data": {} });
         assert_eq!(person.post("/api/v1/events", event).await.status, 201);
-    }
-}
-
-fn event(app: &TestApp, of: &Client) -> Event {
-    let now = app.clock.now();
-    Event {
-        id: EventId::new(now),
-        workspace_id: of.user["personal_workspace_id"]
-            .as_str()
-            .unwrap()
-            .parse()
-            .unwrap(),
-        kind: EventType::custom("build.done").unwrap(),
-        task_id: None,
-        time: now,
-        traceparent: None,
-        change: ChangeId::new(now),
-        depth: 0,
-        actor_id: None,
-        rule_id: None,
-        data: EventData::Custom(json!({})),
     }
 }
 
@@ -64,7 +43,10 @@ async fn two_hundred_workspaces_of_slow_rules_do_not_hold_up_a_fast_one() {
     app.settle().await;
     // In one transaction, and every neighbour's stand before the one of the fast workspace.
     let rounds = (0..EVENTS).flat_map(|_| &neighbours);
-    let events: Vec<Event> = rounds.chain([&fast]).map(|who| event(&app, who)).collect();
+    let events: Vec<Event> = rounds
+        .chain([&fast])
+        .map(|who| who.event(app.clock.now(), "build.done", json!({})))
+        .collect();
     app.db()
         .write(move |tx| {
             let events = events.clone();
@@ -102,8 +84,10 @@ async fn asking_first_gives_a_slow_rule_no_more_time() {
     .await;
     let fast = listens(&app, "fast", "emit(\"build.seen\", 1);").await;
     app.settle().await;
-    let mut events: Vec<Event> = (0..9).map(|_| event(&app, &slow)).collect();
-    events.push(event(&app, &fast));
+    let mut events: Vec<Event> = (0..9)
+        .map(|_| slow.event(app.clock.now(), "build.done", json!({})))
+        .collect();
+    events.push(fast.event(app.clock.now(), "build.done", json!({})));
     app.db()
         .write(move |tx| {
             let events = events.clone();

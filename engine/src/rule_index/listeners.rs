@@ -119,6 +119,7 @@ impl Listeners {
         match &test.check {
             Check::Holds(_) => None,
             Check::Has(tag) => Some(TAGS * self.share_of(test, &Key::Text(tag))),
+            Check::OneOf(values) if values.len() > FILED => None,
             Check::OneOf(values) => {
                 Some(values.iter().map(|of| self.share_of_value(test, of)).sum())
             }
@@ -158,6 +159,8 @@ impl Listeners {
 
 /// Values that a subject is taken to have before any are known.
 const UNKNOWN: f64 = 32.0;
+/// Values that a rule is filed under because of one test, at most: each takes memory.
+const FILED: usize = 256;
 /// Tags that a task is taken to have.
 const TAGS: f64 = 3.0;
 

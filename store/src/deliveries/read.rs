@@ -22,12 +22,21 @@ pub async fn get(
     workspace: WorkspaceId,
     id: DeliveryId,
 ) -> Result<(Delivery, Vec<Attempt>)> {
-    let delivery: Delivery = find(db.reader(), workspace, id).await?.try_into()?;
-    let attempts = attempts_of(db.reader(), &[id])
-        .await?
-        .remove(&id)
-        .unwrap_or_default();
-    Ok((delivery, attempts))
+    // In one statement: an attempt that is recorded meanwhile is seen with what follows from it.
+    let found = deliveries::Entity::find_by_id(id.0)
+        .filter(deliveries::Column::WorkspaceId.eq(workspace.0))
+        .find_with_related(attempts::Entity)
+        .order_by_asc(attempts::Column::Number)
+        .all(db.reader())
+        .await?;
+    let (row, attempts) = found
+        .into_iter()
+        .next()
+        .ok_or(Error::NotFound("delivery"))?;
+    Ok((
+        row.try_into()?,
+        attempts.into_iter().map(Attempt::from).collect(),
+    ))
 }
 
 pub(super) async fn find(
@@ -120,16 +129,22 @@ async fn attempts_of(
         found
             .entry(DeliveryId(row.delivery_id))
             .or_default()
-            .push(Attempt {
-                number: row.number,
-                at: at(row.at),
-                status_code: row.status_code.and_then(|code| u16::try_from(code).ok()),
-                duration_ms: row.duration_ms,
-                error: row.error,
-                response: row.response,
-            });
+            .push(row.into());
     }
     Ok(found)
+}
+
+impl From<attempts::Model> for Attempt {
+    fn from(row: attempts::Model) -> Self {
+        Self {
+            number: row.number,
+            at: at(row.at),
+            status_code: row.status_code.and_then(|code| u16::try_from(code).ok()),
+            duration_ms: row.duration_ms,
+            error: row.error,
+            response: row.response,
+        }
+    }
 }
 
 impl TryFrom<deliveries::Model> for Delivery {

@@ -17,6 +17,13 @@ pub struct Model {
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub enum Relation {
+    #[sea_orm(
+        belongs_to = "super::deliveries::Entity",
+        from = "Column::DeliveryId",
+        to = "super::deliveries::Column::Id"
+    )]
+    Delivery,
+}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -30,4 +30,10 @@ pub struct Model {
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 
+impl Related<super::attempts::Entity> for Entity {
+    fn to() -> RelationDef {
+        super::attempts::Relation::Delivery.def().rev()
+    }
+}
+
 impl ActiveModelBehavior for ActiveModel {}

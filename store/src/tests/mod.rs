@@ -3,6 +3,7 @@
 mod approvals;
 mod candidates;
 mod changes;
+mod deliveries;
 mod failures;
 mod predicates;
 mod quarantine;
@@ -155,6 +156,15 @@ async fn a_reader_cannot_write_and_a_commit_is_on_disk() {
         let row = db.write_pragma(statement).await;
         assert_eq!(row, value, "{pragma}");
     }
+}
+
+#[tokio::test]
+async fn a_statement_is_not_planned_anew_for_each_limit() {
+    let directory = Directory::new();
+    let db = open(&directory.0).await;
+    let sql = "SELECT sqlite_compileoption_used('ENABLE_QPSG')";
+    let statement = Statement::from_string(DbBackend::Sqlite, sql);
+    assert_eq!(db.write_pragma(statement).await, "1");
 }
 
 #[tokio::test]

@@ -2,12 +2,11 @@
 
 use super::files::{text, yaml};
 use super::promql::{Query, Selector};
-use crate::harness::PASSWORD;
 use crate::receivers::{Answers, Mails, Webhooks};
 use crate::roles::{Cluster, Replica, Role, Urls};
 use crate::servers::Servers;
 use futures_util::future::join_all;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 use smarttasks_model::Clock;
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,7 +123,8 @@ fn complaints(expression: &Expression, metrics: &Metrics) -> Vec<String> {
 
 /// Makes the product do everything that is counted.
 async fn make_traffic(api: &Replica, mails: &Mails, webhooks: &Webhooks) {
-    let mut ann = api.connect(&register(api).await).await;
+    let token = api.connect("").await.register("ann").await;
+    let mut ann = api.connect(&token).await;
     webhooks.from_now_on(Answers::Status(StatusCode::INTERNAL_SERVER_ERROR));
     let endpoint = json!({ "name": "ops", "url": webhooks.url("/ops") });
     ann.create("/api/v1/endpoints", &endpoint).await;
@@ -141,21 +141,6 @@ async fn make_traffic(api: &Replica, mails: &Mails, webhooks: &Webhooks) {
     }
     // Each is announced, and each is overdue.
     mails.inbox.until_count(2 * TASKS).await;
-}
-
-/// Makes an account, and returns its access token.
-async fn register(api: &Replica) -> String {
-    let mut nobody = api.connect("").await;
-    let ann = json!({ "name": "Ann", "email": "ann@example.com", "password": PASSWORD });
-    nobody.create("/api/v1/users", &ann).await;
-    let form = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("grant_type", "password")
-        .append_pair("username", "ann@example.com")
-        .append_pair("password", PASSWORD)
-        .finish();
-    let kind = "application/x-www-form-urlencoded";
-    let tokens = nobody.send(Method::POST, "/api/v1/auth/token", kind, form.into());
-    tokens.await.unwrap().text("access_token")
 }
 
 /// What all processes together answer at `/metrics` once a delivery was put off: the last thing to

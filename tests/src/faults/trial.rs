@@ -4,13 +4,11 @@ use super::book::{PEOPLE, Title};
 use super::load::Load;
 use super::told::{Message, Told, expected};
 use super::{GLANCE, PATIENCE, RECOVERED, say};
-use crate::harness::PASSWORD;
 use crate::process::Connection;
 use crate::proxy::Proxy;
 use crate::roles::{Cluster, Replica, Role, Urls};
 use crate::servers::{Server, Servers};
 use futures_util::future::join_all;
-use http::Method;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -269,23 +267,7 @@ async fn connect(servers: &Servers, network: Network) -> (BTreeMap<Server, Proxy
 
 /// Registers a person, with an endpoint that is told of each task, and returns the token.
 async fn settle_in(api: &Replica, person: usize, url: &str) -> String {
-    let name = PEOPLE[person];
-    let email = format!("{name}@example.com");
-    let account = json!({ "name": name, "email": email, "password": PASSWORD });
-    let mut connection = api.connect("").await;
-    connection.create("/api/v1/users", &account).await;
-    let form = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("grant_type", "password")
-        .append_pair("username", &email)
-        .append_pair("password", PASSWORD)
-        .finish();
-    let kind = "application/x-www-form-urlencoded";
-    let tokens = connection
-        .send(Method::POST, "/api/v1/auth/token", kind, form.into())
-        .await
-        .unwrap();
-    assert_eq!(tokens.status, 200, "{}", tokens.body);
-    let token = tokens.text("access_token");
+    let token = api.connect("").await.register(PEOPLE[person]).await;
     let mut connection = api.connect(&token).await;
     let endpoint = json!({ "name": "ops", "url": url });
     connection.create("/api/v1/endpoints", &endpoint).await;

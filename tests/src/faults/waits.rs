@@ -2,7 +2,6 @@
 //! them is killed, each run goes on once.
 
 use super::{GLANCE, PATIENCE, say};
-use crate::harness::PASSWORD;
 use crate::process::Connection;
 use crate::receivers::Mails;
 use crate::roles::{Cluster, Replica, Role, Urls};
@@ -25,23 +24,6 @@ task.comment(`${opened?.type}`);"#;
 /// Goes on with the event for which all of its kind wait.
 const TOGETHER: &str = r#"let opened = wait_for("gate.opened_for_all", hours(1));
 emit("gate.passed", #{ who: event.data.who, by: opened?.type });"#;
-
-async fn token(api: &Replica) -> String {
-    let account = json!({ "name": "ann", "email": "ann@example.com", "password": PASSWORD });
-    let mut nobody = api.connect("").await;
-    nobody.create("/api/v1/users", &account).await;
-    let form = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("grant_type", "password")
-        .append_pair("username", "ann@example.com")
-        .append_pair("password", PASSWORD)
-        .finish();
-    let kind = "application/x-www-form-urlencoded";
-    let tokens = nobody
-        .send(http::Method::POST, "/api/v1/auth/token", kind, form.into())
-        .await
-        .unwrap();
-    tokens.text("access_token")
-}
 
 async fn prepare(ann: &mut Connection) {
     for rule in ann.list("/api/v1/rules").await {
@@ -148,7 +130,8 @@ async fn two_engines_share_runs_that_wait_and_one_is_killed() {
         cluster.start(Role::Engine).await,
         cluster.start(Role::Engine).await,
     ];
-    let mut ann = api.connect(&token(&api).await).await;
+    let token = api.connect("").await.register("ann").await;
+    let mut ann = api.connect(&token).await;
     prepare(&mut ann).await;
 
     let mut tasks = Vec::new();

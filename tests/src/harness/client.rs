@@ -5,6 +5,7 @@ use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use smarttasks_model::{ChangeId, Event, EventData, EventId, EventType, Timestamp, WorkspaceId};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use tower::ServiceExt;
@@ -24,6 +25,29 @@ impl Client {
     /// The user's id.
     pub fn id(&self) -> &str {
         self.user["id"].as_str().unwrap()
+    }
+
+    /// The workspace that came with the account.
+    pub fn workspace(&self) -> WorkspaceId {
+        let id = self.user["personal_workspace_id"].as_str().unwrap();
+        id.parse().unwrap()
+    }
+
+    /// An event of this person's workspace about no task, which nobody has raised.
+    pub fn event(&self, now: Timestamp, kind: &str, data: Value) -> Event {
+        Event {
+            id: EventId::new(now),
+            workspace_id: self.workspace(),
+            kind: EventType::custom(kind).unwrap(),
+            task_id: None,
+            time: now,
+            traceparent: None,
+            change: ChangeId::new(now),
+            depth: 0,
+            actor_id: None,
+            rule_id: None,
+            data: EventData::Custom(data),
+        }
     }
 
     /// Reads.

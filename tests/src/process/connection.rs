@@ -1,14 +1,14 @@
 //! A connection to the product that is kept open from request to request, with as little of its
 //! own in the way as can be: benchmarks use it too.
 
-use crate::harness::Answer;
+use crate::harness::{Answer, PASSWORD};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
@@ -126,6 +126,26 @@ impl Connection {
         let created = self.post(path, body).await;
         assert_eq!(created.status, 201, "{}", created.body);
         created.body
+    }
+
+    /// Registers `<name>@example.com`, logs in, and returns the access token.
+    ///
+    /// # Panics
+    /// It cannot.
+    pub async fn register(&mut self, name: &str) -> String {
+        let email = format!("{name}@example.com");
+        let account = json!({ "name": name, "email": email, "password": PASSWORD });
+        self.create("/api/v1/users", &account).await;
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "password")
+            .append_pair("username", &email)
+            .append_pair("password", PASSWORD)
+            .finish();
+        let kind = "application/x-www-form-urlencoded";
+        let asked = self.send(Method::POST, "/api/v1/auth/token", kind, form.into());
+        let tokens = asked.await.unwrap();
+        assert_eq!(tokens.status, 200, "{}", tokens.body);
+        tokens.text("access_token")
     }
 
     /// The whole of a list, page by page.

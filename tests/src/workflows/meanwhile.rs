@@ -6,29 +6,11 @@ use crate::harness::{Client, TestApp, hours, seconds};
 use crate::receivers::Webhooks;
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
-use smarttasks_model::{ChangeId, Event, EventData, EventId, EventType, RuleId, UserId};
+use smarttasks_model::{RuleId, UserId};
 use smarttasks_store::rules::{self, NewRule};
 
 const GATE: &str = r#"let e = wait_for("gate.opened", days(1));
 emit("gate.passed", #{ who: event.data.who });"#;
-
-/// Of this person's workspace, and about no task.
-fn event(app: &TestApp, of: &Client, kind: &str) -> Event {
-    let now = app.clock.now();
-    Event {
-        id: EventId::new(now),
-        workspace_id: id(&of.user["personal_workspace_id"]).parse().unwrap(),
-        kind: EventType::custom(kind).unwrap(),
-        task_id: None,
-        time: now,
-        traceparent: None,
-        change: ChangeId::new(now),
-        depth: 0,
-        actor_id: None,
-        rule_id: None,
-        data: EventData::Custom(json!({})),
-    }
-}
 
 fn id(value: &Value) -> &str {
     value.as_str().unwrap()
@@ -56,7 +38,7 @@ async fn many_who_wait_elsewhere_keep_nobody_asleep() {
     raise(&ann, "gate.queued", json!({ "who": "ann" })).await;
     app.pass(seconds(1)).await;
     // Both are handled together, or at least they may be.
-    let opened = [&bob, &ann].map(|person| event(&app, person, "gate.opened"));
+    let opened = [&bob, &ann].map(|person| person.event(app.clock.now(), "gate.opened", json!({})));
     app.db()
         .write(move |tx| {
             let opened = opened.clone();
@@ -197,7 +179,7 @@ async fn runs_of_one_version_act_for_whoever_answered_for_their_rule_when_they_b
 async fn mend(app: &TestApp, ann: &Client, bob: &Client, rule: &Value) {
     let spec = json!({ "name": "flow", "triggers": [{ "event": "flow.begun" }],
         "script": "sleep(hours(1));\ncreate_task(#{ title: \"Made\" });" });
-    let workspace = event(app, ann, "flow.begun").workspace_id;
+    let workspace = ann.workspace();
     let (author, rule): (UserId, RuleId) =
         (bob.id().parse().unwrap(), id(&rule["id"]).parse().unwrap());
     app.db()
