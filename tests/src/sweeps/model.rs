@@ -192,7 +192,7 @@ impl World {
                     json!(now + Span::from_millis(near))
                 }
                 "tags" => json!(pick(random, &[vec![], vec!["late"], vec!["x"]])),
-                _ => json!({ "n": random.i64(..7) }),
+                _ => json!({ "n": random.i64(0..7) }),
             };
         }
         fields
@@ -315,7 +315,7 @@ impl World {
         let millis = match self.random.u8(..12) {
             0 => self.random.i64(1..50_000),
             1 => self.random.i64(2..40) * MINUTE,
-            2 => 3 * 60 * MINUTE + self.random.i64(..MINUTE),
+            2 => 3 * 60 * MINUTE + self.random.i64(0..MINUTE),
             3 | 4 => MINUTE + self.random.i64(-30_000..30_000),
             _ => MINUTE,
         };
