@@ -73,6 +73,9 @@ fn unwritten(
     for mut walk in others {
         let own = walk.predicate.clone();
         walk.predicate = own.clone().and(read.clone());
+        if walk.predicate.is_never() {
+            continue;
+        }
         if walk.among.is_none() && read.size() + own.size() <= MOST {
             read = read.and(own.negate());
         }

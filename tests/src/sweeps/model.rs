@@ -142,6 +142,8 @@ struct World {
     /// Looks that made a rule fire, and rows that ended.
     fired: u64,
     ended: u64,
+    /// What was done, for whoever looks for what went wrong.
+    done: Vec<String>,
 }
 
 fn pick<T: Clone>(random: &mut Rng, of: &[T]) -> T {
@@ -169,6 +171,7 @@ impl World {
             matches: HashMap::new(),
             fired: 0,
             ended: 0,
+            done: Vec::new(),
         }
     }
 
@@ -211,6 +214,7 @@ impl World {
     async fn edit_task(&mut self) {
         let id = pick(&mut self.random, &self.tasks);
         let fields = self.fields();
+        self.note(format!("{id} is edited: {fields}"));
         let edited = self.ann.patch(&format!("/api/v1/tasks/{id}"), fields).await;
         assert_eq!(edited.status, 200, "{}", edited.body);
     }
@@ -280,16 +284,17 @@ impl World {
             changes["script"] = json!(script(guard));
             rule.guard = guard;
         }
-        // Occurrences that have been come again for a rule that is enabled while the clock is back.
-        if now >= self.latest && self.random.u8(..3) == 0 {
+        if self.random.u8(..3) == 0 {
             rule.enabled = !rule.enabled;
             changes["enabled"] = json!(rule.enabled);
             rule.next = rule.next_after(now);
         }
         let quietly = self.random.u8(..4) == 0;
         changes["apply_to_existing"] = json!(!quietly);
+        let done = format!("{} is saved: {changes}", rule.body["id"]);
         let saved = self.ann.patch(&path("rules", &rule.body), changes).await;
         assert_eq!(saved.status, 200, "{}", saved.body);
+        self.note(done);
         self.after_save(id, quietly).await;
     }
 
@@ -322,6 +327,7 @@ impl World {
         self.app
             .pass(Duration::from_millis(millis.unsigned_abs()))
             .await;
+        self.note("time passes".to_owned());
         let now = self.app.clock.now();
         self.latest = self.latest.max(now);
         let ids: Vec<RuleId> = self.rules.keys().copied().collect();
@@ -332,6 +338,7 @@ impl World {
             }
             rule.next = rule.next_after(now);
             let at = rule.next + minutes(-rule.every);
+            self.note(format!("{id} is swept for {at}"));
             self.look(id, at, SweepPurpose::Fire).await;
         }
     }
@@ -340,6 +347,7 @@ impl World {
     fn go_back(&mut self) {
         let by = Duration::from_millis(self.random.u64(1..50_000));
         self.app.clock.set(self.app.clock.now() - by);
+        self.note("the clock goes back".to_owned());
     }
 
     /// The reference asks a rule about every task.
@@ -376,7 +384,8 @@ impl World {
             3..=7 if tasks > 0 => self.edit_task().await,
             8 if tasks > 5 => self.delete_task().await,
             9 if rules < MOST_RULES => self.create_rule().await,
-            10 if rules > 0 => self.edit_rule().await,
+            // For a rule that is saved while the clock is back, occurrences come again.
+            10 if rules > 0 && self.app.clock.now() >= self.latest => self.edit_rule().await,
             11 if rules > 3 && self.random.bool() => self.delete_rule().await,
             12 => self.go_back(),
             _ => self.pass().await,
@@ -396,11 +405,20 @@ impl World {
         }
     }
 
+    fn note(&mut self, done: String) {
+        self.done.push(format!("{}: {done}", self.app.clock.now()));
+    }
+
     fn told(&self, (rule, task): Pair) -> String {
         let of = &self.rules[&rule];
         let (script, policy) = (GUARDS[of.guard].script, of.policy);
-        let now = self.app.clock.now();
-        format!("`{script}` {policy:?} of {task} at {now}")
+        let (rule_id, task_id) = (rule.to_string(), task.to_string());
+        let other = |done: &&String| {
+            let of_this = done.contains(&rule_id) || done.contains(&task_id);
+            of_this || done.ends_with("passes") || done.ends_with("back")
+        };
+        let last: Vec<&String> = self.done.iter().rev().filter(other).take(20).collect();
+        format!("`{script}` {policy:?} of {rule} and {task}, last {last:#?}")
     }
 
     async fn check_firings(&self) {
