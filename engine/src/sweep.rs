@@ -1,31 +1,36 @@
-//! Sweeps: rules looked at for each task of their workspace, a page at a time.
+//! Sweeps: rules looked at for the tasks of which their answer may be another than it was, a page at
+//! a time.
 //!
-//! A range of a sweep is a message. Whoever handles it takes the first page of its tasks, leaves
-//! the rest as further ranges that others may take, and commits all of it together with what the
-//! page leads to. So memory is that of a page, engines share a sweep, and an interrupted sweep goes
-//! on where it was.
+//! A range of a sweep is a message. Whoever handles the first decides how the tasks are found
+//! (`parts`); whoever handles one takes the first page of its tasks, leaves the rest as further ranges
+//! that others may take, and commits all of it together with what the page leads to. So memory is
+//! that of a page, engines share a sweep, and an interrupted sweep goes on where it was.
 //!
 //! A rule fires when a task begins to match, or as its `repeat` and `hold` say; what stands between
 //! the sweeps is in `matches`. It is looked at before the evaluation only to leave out what cannot
 //! change; within the transaction it is locked and decided upon.
 
+mod looks;
 mod page;
+mod parts;
 
-use crate::evaluate::{Done, Job, Terms, acts};
-use crate::plan::CHANGES;
-use crate::programs::Ready;
+use crate::evaluate::Terms;
 use crate::rule_set::{LoadedRule, RuleSet};
-use crate::run::{PlannedRun, Started};
+use crate::run::PlannedRun;
 use crate::{Engine, PATIENCE, quarantine};
+use looks::Looks;
+use parts::Swept;
 use serde_json::{Map, json};
 use smarttasks_bus::{Batch, Handler, HandlerError};
+use smarttasks_model::predicate::Predicate;
 use smarttasks_model::{
-    ChangeId, Event, EventData, EventId, EventType, Message, Overlap, RuleId, Snapshot,
-    SweepPurpose, SweepRange, Task, TaskId, Timestamp, derive_id,
+    ChangeId, Event, EventData, EventId, EventType, Message, Overlap, Place, RuleId, Snapshot,
+    Sought, SweepPart, SweepPurpose, SweepRange, Task, TaskId, Timestamp, derive_id,
 };
-use smarttasks_store::matches::{self, Change, Match, Pair, decide};
+use smarttasks_store::candidates::{Reading, Stretch};
+use smarttasks_store::matches::{self, Pair};
 use smarttasks_store::{Db, Due, Error, Queue, Result, Timer, runs, sweeps};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Tasks of a page.
@@ -92,19 +97,26 @@ enum Looked {
 
 /// What a page of a range leads to.
 struct Page {
+    /// As its message has it.
     range: SweepRange,
-    rest: Vec<SweepRange>,
+    /// What of it is looked at; none when none of its rules has sweeps any more.
+    part: Option<SweepPart>,
+    /// What is left to further ranges.
+    rest: Vec<SweepPart>,
     tasks: HashMap<TaskId, Arc<Task>>,
-    rules: HashMap<RuleId, Arc<LoadedRule>>,
+    rules: BTreeMap<RuleId, Swept>,
     /// In the order of the evaluations, because what a rule keeps goes from one to the next.
     seen: Vec<Seen>,
     versions: HashMap<RuleId, i64>,
+    /// The rules of which it is not known of all tasks that were looked at whether they match.
+    unknown: BTreeSet<RuleId>,
 }
 
 /// What was seen of a rule and a task.
 enum Seen {
-    /// It may change the match; with the run, if the script asked for something.
-    Match(Pair, Option<PlannedRun>),
+    /// It matches or not, which may change the match; with the run, if the script was evaluated and
+    /// asked for something.
+    Match(Pair, bool, Option<PlannedRun>),
     /// It failed, or only kept something.
     Run(PlannedRun),
 }
@@ -123,19 +135,19 @@ impl Engine {
         if let Some(wait) = self.evaluator.turns.wait(range.workspace_id) {
             return Ok(Looked::PutOff(Box::new(range.clone()), now + wait));
         }
-        let mut page = Page {
-            range: range.clone(),
-            rest: Vec::new(),
-            tasks: HashMap::new(),
-            rules: HashMap::new(),
-            seen: Vec::new(),
-            versions: HashMap::new(),
-        };
+        let mut page = Page::new(range);
         let rule_sets = self.rule_sets.of([range.workspace_id].into_iter()).await?;
         if let Some(rule_set) = rule_sets.get(&range.workspace_id) {
-            page.rules = self.rules_of(range, rule_set).await?;
-            if !page.rules.is_empty() {
+            let rules = self.rules_of(range, rule_set).await?;
+            let mut parts = match &range.part {
+                Some(part) => vec![part.clone()],
+                None => self.parts(range, &rules, now).await?,
+            };
+            if !parts.is_empty() {
+                let part = parts.remove(0);
+                page.begin(part, rules, now);
                 self.look_at(&mut page, rule_set, batch, cautious).await?;
+                page.rest.extend(parts);
             }
         }
         Ok(Looked::Page(Box::new(page)))
@@ -147,19 +159,19 @@ impl Engine {
         &self,
         range: &SweepRange,
         rule_set: &RuleSet,
-    ) -> Result<HashMap<RuleId, Arc<LoadedRule>>> {
-        let mut rules: HashMap<RuleId, Arc<LoadedRule>> = range
-            .rules
-            .iter()
-            .filter_map(|id| rule_set.rule(*id))
-            .filter(|rule| rule.sweeps)
-            .map(|rule| (rule.facts.id, rule))
-            .collect();
+    ) -> Result<BTreeMap<RuleId, Swept>, HandlerError> {
+        let rules = range.rules.iter().filter_map(|id| rule_set.rule(*id));
+        let mut rules: Vec<Arc<LoadedRule>> = rules.filter(|rule| rule.sweeps).collect();
         if range.purpose == SweepPurpose::Fire && !rules.is_empty() {
             let noting = sweeps::noting(&self.db, range.workspace_id).await?;
-            rules.retain(|id, _| !noting.contains(id));
+            rules.retain(|rule| !noting.contains(&rule.facts.id));
         }
-        Ok(rules)
+        let programs = self.rule_sets.programs.of(rules.iter()).await?;
+        let swept = rules.into_iter().filter_map(|rule| {
+            let program = programs.of(&rule)?.clone();
+            Some((rule.facts.id, Swept::new(rule, program, range)))
+        });
+        Ok(swept.collect())
     }
 
     async fn look_at(
@@ -170,57 +182,71 @@ impl Engine {
         cautious: bool,
     ) -> Result<(), HandlerError> {
         let now = self.db.clock().now();
-        let tasks = sweeps::page(&self.db, &page.range, PAGE).await?;
-        let mut tasks: Vec<Arc<Task>> = tasks.into_iter().map(Arc::new).collect();
-        let (Some(first), Some(last)) = (tasks.first().cloned(), tasks.last().cloned()) else {
+        let Some(part) = page.part.clone().filter(|_| !page.rules.is_empty()) else {
+            return Ok(());
+        };
+        let reading = page.reading(&part, now);
+        let (after, to) = (part.after, part.to);
+        let tasks = reading.page(&self.db, Stretch { after, to }, PAGE).await?;
+        let Some((last, _)) = tasks.last() else {
             return Ok(());
         };
         metrics::counter!("smarttasks_sweep_tasks_total").increment(tasks.len() as u64);
-        if tasks.len() as u64 >= PAGE {
-            page.rest = self.split(&page.range, last.id).await?;
-        }
-        let ids: Vec<RuleId> = page.rules.keys().copied().collect();
-        let known = matches::between(&self.db, &ids, first.id, last.id).await?;
-        let waiting = self.left_out(page, &tasks).await?;
-        let programs = self.rule_sets.programs.of(page.rules.values()).await?;
-        let rules = (rule_set, &programs);
-        let (jobs, started) = jobs(page, &tasks, rules, (&known, &waiting), now);
+        let (last, full) = (*last, tasks.len() as u64 >= PAGE);
+        let mut looks = self.first_looks(page, tasks, now).await?;
+        let (jobs, started) = looks.jobs(page, rule_set, now);
         let terms = Terms {
             cautious,
             give_up_after: Some(FAILURES),
         };
         let evaluated = quarantine::evaluate(self, batch, jobs, terms).await?;
         page.versions = evaluated.versions;
-        let left = evaluated
-            .done
-            .iter()
-            .zip(&started)
-            .find(|(done, _)| matches!(done, Done::Left))
-            .and_then(|(_, started)| started.task_id);
-        if left == Some(first.id) && page.rules.len() > 1 {
-            page.halve();
+        looks.take_in(started, evaluated.done);
+        if looks.left() == Some(0) && page.rules.len() > 1 {
+            page.seen.clear();
+            page.rest = halves(&part);
             return Ok(());
         }
-        if let Some(left) = left {
-            page.leave_from(left, &mut tasks, last.id);
-        }
-        let max_depth = self.settings.max_depth;
-        let beyond = page.take_in(&tasks, started, evaluated.done, &known, max_depth);
+        let beyond = page.take_in(&mut looks, self.settings.max_depth);
         if let Some(beyond) = beyond {
-            page.leave_from(beyond, &mut tasks, last.id);
+            let after = looks.before(beyond).or(after);
+            let to = Some(last);
+            page.rest.push(SweepPart {
+                after,
+                to,
+                ..part.clone()
+            });
+        }
+        if full {
+            let rest = self.split(&reading, last, &part).await?;
+            page.rest.extend(rest);
         }
         Ok(())
     }
 
+    /// What can be told of each task and rule without evaluating a script.
+    async fn first_looks(
+        &self,
+        page: &Page,
+        tasks: Vec<(Place, Task)>,
+        now: Timestamp,
+    ) -> Result<Looks> {
+        let rules: Vec<RuleId> = page.rules.keys().copied().collect();
+        let ids: Vec<TaskId> = tasks.iter().map(|(_, task)| task.id).collect();
+        let known = matches::of(&self.db, &rules, &ids).await?;
+        let waiting = self.left_out(page, &ids).await?;
+        Ok(Looks::of(page, tasks, known, &waiting, now))
+    }
+
     /// Of the rules that keep something, the tasks for which none may begin, because one waits: what it
     /// keeps would be kept for nothing.
-    async fn left_out(&self, page: &Page, tasks: &[Arc<Task>]) -> Result<HashSet<Pair>> {
-        let rules = page.rules.values();
+    async fn left_out(&self, page: &Page, tasks: &[TaskId]) -> Result<HashSet<Pair>> {
+        let rules = page.rules.values().map(Swept::rule);
         let rules = rules.filter(|rule| rule.overlap == Overlap::Skip && rule.uses_state);
         let mut pairs = Vec::new();
         for rule in rules {
             for task in tasks {
-                pairs.push((rule.facts.id, Some(task.id)));
+                pairs.push((rule.facts.id, Some(*task)));
             }
         }
         let waiting = runs::known_unfinished(&self.db, pairs).await?;
@@ -231,84 +257,53 @@ impl Engine {
     }
 
     /// Splits what comes after a page.
-    async fn split(&self, range: &SweepRange, last: TaskId) -> Result<Vec<SweepRange>> {
-        let beyond = SweepRange {
+    async fn split(
+        &self,
+        reading: &Reading,
+        last: Place,
+        part: &SweepPart,
+    ) -> Result<Vec<SweepPart>> {
+        let beyond = Stretch {
             after: Some(last),
-            ..range.clone()
+            to: part.to,
         };
-        let ids = sweeps::ids(&self.db, &beyond, PAGE * PAGES).await?;
+        let ends = reading.ends(&self.db, beyond, (PAGE, PAGES)).await?;
         let mut rest = Vec::new();
-        let mut after = last;
-        for page in ids.chunks(usize::try_from(PAGE).unwrap_or(usize::MAX)) {
-            let Some(to) = page.last().copied() else {
-                break;
-            };
-            rest.push(SweepRange {
-                after: Some(after),
-                to: Some(to),
-                ..range.clone()
+        let mut after = Some(last);
+        for end in &ends {
+            let to = Some(*end);
+            rest.push(SweepPart {
+                after,
+                to,
+                ..part.clone()
             });
             after = to;
         }
-        if ids.len() as u64 >= PAGE * PAGES {
-            rest.push(SweepRange {
-                after: Some(after),
-                ..range.clone()
+        if ends.len() as u64 >= PAGES {
+            rest.push(SweepPart {
+                after,
+                ..part.clone()
             });
         }
         Ok(rest)
     }
 }
 
+/// The same for half the rules each: one task takes too long for all.
+fn halves(part: &SweepPart) -> Vec<SweepPart> {
+    let rules: Vec<(RuleId, i64)> = part.versions.iter().map(|(id, of)| (*id, *of)).collect();
+    let halves = rules.chunks(rules.len().div_ceil(2).max(1));
+    halves
+        .map(|rules| SweepPart {
+            versions: rules.iter().copied().collect(),
+            ..part.clone()
+        })
+        .collect()
+}
+
 /// What tells the message of a range from others.
 pub(crate) fn message_id(range: &SweepRange) -> EventId {
     EventId::derived(range.scheduled_at, &[range.key().as_bytes()])
-}
-
-/// Each task for each rule.
-fn jobs(
-    page: &mut Page,
-    tasks: &[Arc<Task>],
-    (rule_set, programs): (&Arc<RuleSet>, &Ready),
-    (known, waiting): (&HashMap<Pair, Match>, &HashSet<Pair>),
-    now: Timestamp,
-) -> (Vec<Job>, Vec<Started>) {
-    let mut broken = Vec::new();
-    let mut rules = Vec::new();
-    for rule in page.rules.values() {
-        let event = Arc::new(occurrence(rule, &page.range));
-        match programs.of(rule) {
-            None => {}
-            Some(Ok(program)) => rules.push((rule, program, event)),
-            Some(Err(error)) => {
-                let run = Started::of(&event, rule, rule_set, None, now);
-                broken.push(run.failed(error.clone(), Vec::new(), 0));
-            }
-        }
-    }
-    let message = message_id(&page.range);
-    let (mut jobs, mut started) = (Vec::new(), Vec::new());
-    for task in tasks {
-        for (rule, program, event) in &rules {
-            let run = Started::of(event, rule, rule_set, Some(task.id), now);
-            let pair = (rule.facts.id, task.id);
-            if waiting.contains(&pair) {
-                continue;
-            }
-            let acting = page.change(known.get(&pair), pair.0, true);
-            jobs.push(Job {
-                begins: true,
-                withheld: !matches!(acting, Change::Fire(_)),
-                message,
-                rule: Arc::clone(rule),
-                program: Arc::clone(program),
-                inputs: run.inputs(Some(Arc::clone(task))),
-            });
-            started.push(run);
-        }
-    }
-    page.seen.extend(broken.into_iter().map(Seen::Run));
-    (jobs, started)
 }
 
 /// What starts the runs of a rule: an event that is addressed to it and recorded nowhere else.
@@ -336,107 +331,48 @@ fn occurrence(rule: &LoadedRule, range: &SweepRange) -> Event {
 }
 
 impl Page {
-    /// Leaves all to two other looks, of half the rules each: one task takes too long for all.
-    fn halve(&mut self) {
-        let half = self.range.rules.len().div_ceil(2);
-        let halves = self.range.rules.chunks(half.max(1)).enumerate();
-        self.rest = halves
-            .map(|(number, rules)| {
-                let key = [self.range.sweep_id.as_bytes(), &number.to_be_bytes()[..]];
-                SweepRange {
-                    sweep_id: derive_id(self.range.scheduled_at, &key),
-                    rules: rules.to_vec(),
-                    ..self.range.clone()
-                }
-            })
-            .collect();
-        self.seen.clear();
-    }
-
-    /// Leaves a task and all that come after it to another look.
-    fn leave_from(&mut self, left: TaskId, tasks: &mut Vec<Arc<Task>>, last: TaskId) {
-        let before = self.rest.first().and_then(|first| first.after);
-        if before.is_some_and(|before| before < last) {
-            // What is left begins earlier than thought.
-            self.rest.remove(0);
+    fn new(range: &SweepRange) -> Self {
+        Self {
+            range: range.clone(),
+            part: None,
+            rest: Vec::new(),
+            tasks: HashMap::new(),
+            rules: BTreeMap::new(),
+            seen: Vec::new(),
+            versions: HashMap::new(),
+            unknown: BTreeSet::new(),
         }
-        tasks.retain(|task| task.id < left);
-        let after = tasks.last().map(|task| task.id).or(self.range.after);
-        self.rest.insert(
-            0,
-            SweepRange {
-                after,
-                to: Some(last),
-                ..self.range.clone()
-            },
-        );
     }
 
-    /// Takes in what became of the evaluations for these tasks, up to the one with which it would be
-    /// too much for one transaction.
-    fn take_in(
-        &mut self,
-        tasks: &[Arc<Task>],
-        started: Vec<Started>,
-        done: Vec<Done>,
-        known: &HashMap<Pair, Match>,
-        max_depth: u8,
-    ) -> Option<TaskId> {
-        let (mut changes, mut of_task) = (0, (None, self.seen.len()));
-        let first = tasks.first().map(|task| task.id);
-        self.tasks = tasks
-            .iter()
-            .map(|task| (task.id, Arc::clone(task)))
-            .collect();
-        for (run, done) in started.into_iter().zip(done) {
-            let Some(task) = run.task_id.filter(|id| self.tasks.contains_key(id)) else {
-                continue;
-            };
-            let pair = (run.rule.facts.id, task);
-            if of_task.0 != Some(task) {
-                if changes > CHANGES && of_task.0 != first {
-                    self.seen.truncate(of_task.1);
-                    return of_task.0;
-                }
-                of_task = (Some(task), self.seen.len());
-            }
-            let planned = match done {
-                Done::Left | Done::PassedOver => continue,
-                Done::Nothing => None,
-                Done::Told(mut outcome) => {
-                    if self.range.purpose == SweepPurpose::Note {
-                        outcome.state = None;
-                    }
-                    let (failed, acts) = (outcome.error.is_some(), acts(&outcome));
-                    let planned = run.planned(*outcome, max_depth);
-                    if failed {
-                        self.seen.push(Seen::Run(planned));
-                        continue;
-                    }
-                    if !acts {
-                        self.seen.extend(planned.only_state().map(Seen::Run));
-                    }
-                    acts.then_some(planned)
-                }
-            };
-            let before = known.get(&pair);
-            if self.change(before, pair.0, planned.is_some()) != Change::Stay {
-                changes += planned.as_ref().map_or(0, PlannedRun::changes);
-                self.seen.push(Seen::Match(pair, planned));
-            }
+    /// Begins to look at a part. A rule that has changed since its tasks were sought is left to its
+    /// next sweep, but where all tasks are looked at anyway.
+    fn begin(&mut self, part: SweepPart, mut rules: BTreeMap<RuleId, Swept>, now: Timestamp) {
+        let unchanged =
+            |id: &RuleId, swept: &Swept| part.versions.get(id) == Some(&swept.version());
+        let known = |id: &&RuleId| rules.get(id).is_some_and(|swept| unchanged(id, swept));
+        let unknown = part.versions.keys().filter(|id| !known(id)).copied();
+        self.unknown = unknown.collect();
+        if now + sweeps::MARGIN < part.begun_at {
+            // The clock went back: what it has passed since then it will pass again.
+            self.unknown.extend(part.versions.keys());
         }
-        None
+        rules.retain(|id, swept| match part.sought {
+            Sought::All => part.versions.contains_key(id),
+            Sought::Candidates | Sought::Changed { .. } => unchanged(id, swept),
+        });
+        self.rules = rules;
+        self.part = Some(part);
     }
 
-    fn change(&self, before: Option<&Match>, rule: RuleId, matches: bool) -> Change {
-        let policy = self.rules.get(&rule).map(|rule| rule.policy);
-        decide(
-            before,
-            matches,
-            self.range.scheduled_at,
-            policy.unwrap_or_default(),
-            self.range.purpose,
-        )
+    /// How its tasks are read. Only of candidates it depends on the rule, of which there is one then.
+    fn reading(&self, part: &SweepPart, now: Timestamp) -> Reading {
+        let mut predicates = self.rules.values().filter_map(Swept::predicate);
+        let predicate = match part.sought {
+            Sought::Candidates => predicates.next(),
+            Sought::All | Sought::Changed { .. } => None,
+        };
+        let predicate = predicate.unwrap_or(const { &Predicate::ALWAYS });
+        sweeps::reading(&self.range, part, predicate, now)
     }
 }
 

@@ -35,7 +35,7 @@ pub use id::{
 pub use limits::{Invalid, text_within};
 pub use notification::{Content, HttpRequest, Message, Notification, Recipient, WebhookTarget};
 pub use rule::{ForEach, Misfire, Overlap, Repeat, RuleSpec, RunStatus, Trigger, TriggerError};
-pub use sweep::{Place, SweepPurpose, SweepRange};
+pub use sweep::{Place, Sought, SweepPart, SweepPurpose, SweepRange};
 pub use task::{NewTask, Priority, Status, Task, TaskChanges};
 pub use task_filter::{TaskFilter, without_case};
 pub use time::{Clock, Span, SpanError, TimeZone, TimeZoneError, Timestamp, TimestampError};

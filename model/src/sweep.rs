@@ -1,13 +1,16 @@
-//! Sweeps: a rule evaluated for each task of its workspace that may match.
+//! Sweeps: rules looked at for the tasks of their workspace of which their answer may be another
+//! than it was.
 
-use crate::{RuleId, TaskId, Timestamp, WorkspaceId};
+use crate::predicate::Window;
+use crate::{RuleId, TaskId, Timestamp, WorkspaceId, derive_id};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use uuid::Uuid;
 
-/// A part of a sweep: some rules of a workspace, and the tasks with ids in a half-open range. A
-/// sweep begins as one range; whoever handles one takes its first page and leaves the rest as
-/// further ranges, which any engine may take.
+/// A range of a sweep: some rules of a workspace, and some of the tasks. A sweep begins as one
+/// range; whoever handles one takes its first page and leaves the rest as further ranges, which any
+/// engine may take.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct SweepRange {
     /// The sweep that it is part of.
@@ -20,10 +23,44 @@ pub struct SweepRange {
     pub rules: Vec<RuleId>,
     /// What it is for.
     pub purpose: SweepPurpose,
-    /// Tasks after this one; from the first when absent.
-    pub after: Option<TaskId>,
-    /// Tasks up to this one; to the last when absent.
-    pub to: Option<TaskId>,
+    /// Which tasks; when absent, whoever looks first decides.
+    pub part: Option<SweepPart>,
+}
+
+/// Which tasks a range is about.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SweepPart {
+    /// Tells it from the other parts of its sweep.
+    pub id: Uuid,
+    /// When the first look at the sweep began.
+    pub begun_at: Timestamp,
+    /// The rules, as they were then.
+    pub versions: BTreeMap<RuleId, i64>,
+    /// How the tasks are found.
+    pub sought: Sought,
+    /// Those after this place; from the first when absent.
+    pub after: Option<Place>,
+    /// Those up to this place; to the last when absent.
+    pub to: Option<Place>,
+}
+
+/// How the tasks of a sweep are found.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sought {
+    /// All of them.
+    All,
+    /// Those that may match the rule, and those that have.
+    Candidates,
+    /// Those of which the answer of the rules may be another than it was.
+    Changed {
+        /// That have been written since, or
+        since: Timestamp,
+        /// past which a threshold has gone, or
+        windows: Vec<Window>,
+        /// whose match with one of these rules is due.
+        due: Vec<RuleId>,
+    },
 }
 
 /// What a sweep is for.
@@ -37,16 +74,30 @@ pub enum SweepPurpose {
 }
 
 impl SweepRange {
-    /// What tells it from every other range: its sweep and where it begins.
+    /// What tells it from every other range.
     pub fn key(&self) -> String {
-        match self.after {
-            Some(after) => format!("{}:{after}", self.sweep_id),
+        match &self.part {
+            Some(part) => format!("{}:{}", self.sweep_id, part.id),
             None => format!("{}:", self.sweep_id),
+        }
+    }
+
+    /// A further range that a look at this one leaves, with a number among those: this part, but for
+    /// its id.
+    #[must_use]
+    pub fn leave(&self, number: usize, part: SweepPart) -> Self {
+        let key = self.key();
+        let key = [key.as_bytes(), &number.to_be_bytes()];
+        let id = derive_id(self.scheduled_at, &key);
+        Self {
+            rules: part.versions.keys().copied().collect(),
+            part: Some(SweepPart { id, ..part }),
+            ..self.clone()
         }
     }
 }
 
-/// Where a task stands in the order in which the candidates of a predicate are read.
+/// Where a task stands in the order in which tasks are read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Place {
     /// Which of the ways along an index.

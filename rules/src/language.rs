@@ -77,12 +77,7 @@ impl Language {
     pub fn compile(self: &Arc<Self>, script: &str) -> Result<Program, Vec<Diagnostic>> {
         let ast = self.parse(script).map_err(|found| vec![found])?;
         let candidates = analysis::candidates(self, script, &ast);
-        Ok(Program::new(
-            Arc::clone(self),
-            script,
-            ast,
-            candidates.predicate,
-        ))
+        Ok(Program::new(Arc::clone(self), script, ast, candidates))
     }
 
     /// Everything that can be said about a script without running it. As for

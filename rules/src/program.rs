@@ -3,7 +3,7 @@
 use crate::evaluation::{self, Inputs, Left};
 use crate::limits::Stop;
 use crate::outcome::{Outcome, ScriptError, verdict};
-use crate::{Language, Limits, Need, analysis, meter};
+use crate::{Candidates, Language, Limits, Need, analysis, meter};
 use rhai::AST;
 use smarttasks_model::predicate::Predicate;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +16,7 @@ pub struct Program {
     uses_state: bool,
     suspends: bool,
     predicate: Arc<Predicate>,
+    is_exact: bool,
     source_bytes: usize,
 }
 
@@ -24,10 +25,11 @@ impl Program {
         language: Arc<Language>,
         source: &str,
         ast: AST,
-        predicate: Predicate,
+        candidates: Candidates,
     ) -> Self {
         Self {
-            predicate: Arc::new(predicate),
+            predicate: Arc::new(candidates.predicate),
+            is_exact: candidates.exact,
             source_bytes: source.len(),
             uses_state: analysis::mentions(&ast, "state"),
             suspends: analysis::may_wait(&ast),
@@ -51,6 +53,12 @@ impl Program {
     /// throws: where it does not, the script need not be evaluated.
     pub fn predicate(&self) -> &Arc<Predicate> {
         &self.predicate
+    }
+
+    /// Whether the script acts, waits or fails wherever [`predicate`](Self::predicate) holds, and what
+    /// its rule keeps is nothing to it: then the predicate alone says when it acts.
+    pub fn is_exact(&self) -> bool {
+        self.is_exact
     }
 
     /// About the bytes that it holds in memory: a syntax tree takes some 20 times as much as the

@@ -186,8 +186,7 @@ fn range(workspace_id: WorkspaceId, scheduled_at: Timestamp, rules: &[RuleId]) -
         scheduled_at,
         rules: rules.to_vec(),
         purpose: SweepPurpose::Fire,
-        after: None,
-        to: None,
+        part: None,
     }
 }
 

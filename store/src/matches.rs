@@ -12,6 +12,7 @@ use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use smarttasks_model::{RuleId, TaskId, Timestamp, WorkspaceId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use uuid::Uuid;
 
 /// Which rule and which task.
 pub type Pair = (RuleId, TaskId);
@@ -25,28 +26,52 @@ pub struct Match {
     pub fired_at: Option<Timestamp>,
     /// Whether it matched before the rule applied, which then says nothing until it has stopped.
     pub noted: bool,
+    /// From when on an occurrence makes the rule fire though nothing changes; none for never.
+    pub next_at: Option<Timestamp>,
 }
 
-/// The matches of some rules among the tasks from `first` to `last`.
+/// The matches between some rules and some tasks.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn between(
-    db: &Db,
-    rules: &[RuleId],
-    first: TaskId,
-    last: TaskId,
-) -> Result<HashMap<Pair, Match>> {
+pub async fn of(db: &Db, rules: &[RuleId], tasks: &[TaskId]) -> Result<HashMap<Pair, Match>> {
     let mut found = HashMap::new();
-    for rules in chunks(rules) {
-        let rows = Entity::find()
-            .filter(Column::RuleId.is_in(rules.into_iter().map(|id| id.0)))
-            .filter(Column::TaskId.between(first.0, last.0))
-            .all(db.reader())
-            .await?;
-        found.extend(rows.into_iter().map(read));
+    for tasks in chunks(tasks.iter().copied()) {
+        for rules in chunks(rules.iter().copied()) {
+            let rows = Entity::find()
+                .filter(Column::RuleId.is_in(rules.into_iter().map(|id| id.0)))
+                .filter(Column::TaskId.is_in(tasks.iter().map(|id| id.0)))
+                .all(db.reader())
+                .await?;
+            found.extend(rows.into_iter().map(read));
+        }
     }
     Ok(found)
+}
+
+/// Those of some rules that have a match which is due at an occurrence.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn due(
+    db: &Db,
+    rules: impl IntoIterator<Item = RuleId>,
+    at: Timestamp,
+) -> Result<Vec<RuleId>> {
+    let mut due = Vec::new();
+    for rules in chunks(rules) {
+        let rules: Vec<Uuid> = Entity::find()
+            .select_only()
+            .column(Column::RuleId)
+            .distinct()
+            .filter(Column::RuleId.is_in(rules.into_iter().map(|id| id.0)))
+            .filter(Column::NextAt.lte(at.unix_millis()))
+            .into_tuple()
+            .all(db.reader())
+            .await?;
+        due.extend(rules.into_iter().map(RuleId));
+    }
+    Ok(due)
 }
 
 /// These matches as they are now; they stay so until the transaction ends.
@@ -99,7 +124,7 @@ pub async fn change(
         .map(|(pair, found)| row(workspace, pair, found).into_active_model());
     for rows in chunks(rows) {
         let replace = OnConflict::columns([Column::RuleId, Column::TaskId])
-            .update_columns([Column::FiredAt, Column::Noted])
+            .update_columns([Column::FiredAt, Column::Noted, Column::NextAt])
             .to_owned();
         Entity::insert_many(rows)
             .on_conflict(replace)
@@ -152,6 +177,7 @@ fn row(workspace: WorkspaceId, (rule, task): Pair, found: Match) -> Model {
         since_at: found.since.unix_millis(),
         fired_at: found.fired_at.map(|at| at.unix_millis()),
         noted: found.noted,
+        next_at: found.next_at.map(|at| at.unix_millis()),
     }
 }
 
@@ -160,6 +186,7 @@ fn read(row: Model) -> (Pair, Match) {
         since: at(row.since_at),
         fired_at: row.fired_at.map(at),
         noted: row.noted,
+        next_at: row.next_at.map(at),
     };
     ((RuleId(row.rule_id), TaskId(row.task_id)), found)
 }

@@ -272,8 +272,7 @@ async fn note_existing(tx: &mut Tx, workspace: WorkspaceId, rule: &NewRule) -> R
         scheduled_at: now,
         rules: vec![rule.id],
         purpose: SweepPurpose::Note,
-        after: None,
-        to: None,
+        part: None,
     };
     sweeps::add(tx, [range]).await
 }
@@ -302,6 +301,7 @@ pub async fn delete(
     expect_version(rule.version, expected)?;
     tx.unschedule_rule(id);
     matches::forget_rule(tx, id).await?;
+    sweeps::marks::forget_rule(tx, id).await?;
     state::forget(tx, id).await?;
     quarantine::forget_rule(tx, id).await?;
     let conn = tx.write_conn();

@@ -1,4 +1,5 @@
-//! Sweeps under way: which ranges have not been looked at yet, and the tasks of a range.
+//! Sweeps: which ranges have not been looked at yet, how the tasks of a range are read, and what is
+//! known when all have been.
 //!
 //! A range is a message and a row. The row goes in the transaction that does what the range leads
 //! to, so a message that comes twice finds nothing left to do, a sweep that is interrupted goes on
@@ -9,15 +10,17 @@
 //! be replayed.
 
 use crate::db::chunks;
-use crate::entity::{sweep_ranges, tasks as task_rows};
-use crate::tasks::task_from_row;
+use crate::entity::sweep_ranges::{self, Column};
 use crate::{Db, Error, Result, Tx};
 use sea_orm::sea_query::{Expr, SimpleExpr};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
-};
-use smarttasks_model::{Message, RuleId, SweepPurpose, SweepRange, Task, TaskId, WorkspaceId};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
+use smarttasks_model::{Message, RuleId, SweepPurpose, SweepRange, WorkspaceId};
 use std::collections::{BTreeSet, HashSet};
+
+pub mod marks;
+mod reading;
+
+pub use reading::{MARGIN, reading};
 
 /// Adds ranges: messages, and rows that say that they are to be looked at, which other writes of
 /// the same group see at once.
@@ -31,6 +34,7 @@ pub async fn add(tx: &mut Tx, ranges: impl IntoIterator<Item = SweepRange>) -> R
             .map_err(|error| Error::Unreadable("sweep", error.to_string()))?;
         tx.insert::<sweep_ranges::Entity>(sweep_ranges::ActiveModel {
             key: Set(range.key()),
+            sweep_id: Set(range.sweep_id),
             workspace_id: Set(range.workspace_id.0),
             purpose: Set(purpose_name(range.purpose).to_owned()),
             rules: Set(rules),
@@ -50,8 +54,8 @@ pub async fn add(tx: &mut Tx, ranges: impl IntoIterator<Item = SweepRange>) -> R
 pub async fn give_up(tx: &mut Tx, range: &SweepRange) -> Result<()> {
     let now = tx.now().unix_millis();
     sweep_ranges::Entity::update_many()
-        .col_expr(sweep_ranges::Column::GivenUpAt, Expr::value(now))
-        .filter(sweep_ranges::Column::Key.eq(range.key()))
+        .col_expr(Column::GivenUpAt, Expr::value(now))
+        .filter(Column::Key.eq(range.key()))
         .exec(tx.write_conn())
         .await?;
     Ok(())
@@ -90,7 +94,7 @@ pub async fn under_way(
     let workspaces: BTreeSet<_> = workspaces.into_iter().map(|id| id.0).collect();
     let mut rules = HashSet::new();
     for chunk in chunks(workspaces) {
-        let of = sweep_ranges::Column::WorkspaceId.is_in(chunk);
+        let of = Column::WorkspaceId.is_in(chunk);
         let rows = pending(tx.conn(), of).await?;
         rules.extend(rows.into_iter().flat_map(|(_, rules)| rules));
     }
@@ -102,7 +106,7 @@ pub async fn under_way(
 /// # Errors
 /// When the database cannot be read.
 pub async fn noting(db: &Db, workspace: WorkspaceId) -> Result<HashSet<RuleId>> {
-    let of = sweep_ranges::Column::WorkspaceId.eq(workspace.0);
+    let of = Column::WorkspaceId.eq(workspace.0);
     let rows = pending(db.reader(), of).await?;
     Ok(rows
         .into_iter()
@@ -117,10 +121,10 @@ async fn pending(
 ) -> Result<Vec<(String, Vec<RuleId>)>> {
     let rows: Vec<(String, String)> = sweep_ranges::Entity::find()
         .select_only()
-        .columns([sweep_ranges::Column::Purpose, sweep_ranges::Column::Rules])
+        .columns([Column::Purpose, Column::Rules])
         .distinct()
         .filter(of)
-        .filter(sweep_ranges::Column::GivenUpAt.is_null())
+        .filter(Column::GivenUpAt.is_null())
         .into_tuple()
         .all(conn)
         .await?;
@@ -131,48 +135,6 @@ async fn pending(
             Ok((purpose, rules))
         })
         .collect()
-}
-
-/// The first tasks of a range, oldest first, at most `limit`.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn page(db: &Db, range: &SweepRange, limit: u64) -> Result<Vec<Task>> {
-    of_range(range)
-        .limit(limit)
-        .all(db.reader())
-        .await?
-        .into_iter()
-        .map(task_from_row)
-        .collect()
-}
-
-/// The ids of the first tasks of a range, at most `limit`.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn ids(db: &Db, range: &SweepRange, limit: u64) -> Result<Vec<TaskId>> {
-    let ids: Vec<uuid::Uuid> = of_range(range)
-        .select_only()
-        .column(task_rows::Column::Id)
-        .limit(limit)
-        .into_tuple()
-        .all(db.reader())
-        .await?;
-    Ok(ids.into_iter().map(TaskId).collect())
-}
-
-fn of_range(range: &SweepRange) -> sea_orm::Select<task_rows::Entity> {
-    let mut query = task_rows::Entity::find()
-        .filter(task_rows::Column::WorkspaceId.eq(range.workspace_id.0))
-        .order_by_asc(task_rows::Column::Id);
-    if let Some(after) = range.after {
-        query = query.filter(task_rows::Column::Id.gt(after.0));
-    }
-    if let Some(to) = range.to {
-        query = query.filter(task_rows::Column::Id.lte(to.0));
-    }
-    query
 }
 
 fn purpose_name(purpose: SweepPurpose) -> &'static str {

@@ -1,6 +1,8 @@
 //! State sweeps: a rule on a schedule, looked at for each task.
 
 mod kill;
+mod model;
+mod unchanged;
 
 use crate::harness::{Client, TestApp, hours, seconds};
 use serde_json::{Value, json};
@@ -376,8 +378,7 @@ async fn a_sweep_that_meets_the_one_before_is_late_and_not_lost() {
         scheduled_at: app.clock.now(),
         rules: vec![rule["id"].as_str().unwrap().parse().unwrap()],
         purpose: SweepPurpose::Fire,
-        after: None,
-        to: None,
+        part: None,
     };
     let db = app.open_database().await;
     let added = range.clone();

@@ -1,15 +1,18 @@
 //! What a page of a sweep leads to, decided upon the matches as they are now and written.
 
+use super::parts::Swept;
 use super::{Page, Seen};
 use crate::apply::perform_all;
 use crate::run::PlannedRun;
 use serde_json::{Map, json};
 use smarttasks_model::{
-    ChangeId, Event, EventData, EventId, EventType, RuleId, RunId, Snapshot, TaskId, derive_id,
+    ChangeId, Event, EventData, EventId, EventType, RuleId, RunId, Snapshot, SweepPurpose, TaskId,
+    Timestamp, derive_id,
 };
 use smarttasks_store::matches::{self, Change, Match, Pair};
+use smarttasks_store::sweeps::marks::{self, Told};
 use smarttasks_store::{Error, Result, Tx, rules, sweeps, tasks};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The matches that change, by how.
 #[derive(Default)]
@@ -21,6 +24,8 @@ struct Changes<'a> {
     runs: Vec<PlannedRun>,
     fired: Vec<(&'a PlannedRun, Pair, Match, bool)>,
     told: Vec<Pair>,
+    /// The rules of which a match is not what was seen after all.
+    unknown: BTreeSet<RuleId>,
 }
 
 /// What has not been deleted since it was read.
@@ -32,7 +37,7 @@ struct Present {
 impl Present {
     fn has(&self, seen: &Seen) -> bool {
         match seen {
-            Seen::Match((rule, task), _) => self.rules.contains(rule) && self.tasks.contains(task),
+            Seen::Match((rule, task), ..) => self.rules.contains(rule) && self.tasks.contains(task),
             Seen::Run(planned) => self.rules.contains(&planned.run.rule_id),
         }
     }
@@ -41,7 +46,7 @@ impl Present {
 impl Seen {
     fn pair(&self) -> Option<Pair> {
         match self {
-            Self::Match(pair, _) => Some(*pair),
+            Self::Match(pair, ..) => Some(*pair),
             Self::Run(_) => None,
         }
     }
@@ -63,10 +68,39 @@ impl Page {
         if !sweeps::finish(tx, &self.range).await? {
             return Ok(());
         }
-        sweeps::add(tx, self.rest.iter().cloned()).await?;
-        if self.seen.is_empty() {
-            return Ok(());
+        let rest = self.rest.iter().cloned().enumerate();
+        let rest = rest.map(|(number, part)| self.range.leave(number, part));
+        sweeps::add(tx, rest).await?;
+        let mut unknown = self.unknown.clone();
+        if !self.seen.is_empty() {
+            unknown.extend(self.write_seen(tx, cautious).await?);
         }
+        match &self.part {
+            Some(part) if self.range.purpose == SweepPurpose::Fire => {
+                let told = self.told(part.begun_at, unknown);
+                marks::tell(tx, &self.range, &told).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Of which rules it is known now what matches, and of which not.
+    fn told(&self, begun_at: Timestamp, unknown: BTreeSet<RuleId>) -> Told {
+        let tracked = self.rules.iter().filter(|(_, swept)| swept.is_tracked());
+        let known = tracked
+            .filter(|(id, _)| !unknown.contains(id))
+            .map(|(id, swept)| (*id, swept.version()));
+        let known = known.collect();
+        let is_tracked = |id: &RuleId| self.rules.get(id).is_none_or(Swept::is_tracked);
+        Told {
+            begun_at,
+            known,
+            unknown: unknown.into_iter().filter(is_tracked).collect(),
+        }
+    }
+
+    /// Writes what was seen; the rules of which a match is not what was seen after all.
+    async fn write_seen(&self, tx: &mut Tx, cautious: bool) -> Result<BTreeSet<RuleId>> {
         let present = self.present(tx).await?;
         let pairs = self.seen.iter().filter_map(Seen::pair);
         let now_known = matches::lock(tx, pairs).await?;
@@ -75,6 +109,7 @@ impl Page {
         let succeeded = perform_all(tx, &runs, &self.versions, cautious).await?;
         for (planned, pair, found, new) in std::mem::take(&mut changes.fired) {
             if !succeeded.contains(&planned.run.id) {
+                changes.unknown.insert(pair.0);
                 continue;
             }
             if new {
@@ -98,7 +133,8 @@ impl Page {
             matches::begin(tx, self.range.workspace_id, pair, found);
         }
         matches::change(tx, self.range.workspace_id, changes.changed).await?;
-        matches::end(tx, changes.ended).await
+        matches::end(tx, changes.ended).await?;
+        Ok(changes.unknown)
     }
 
     /// What is to be done, decided upon the matches as they are now.
@@ -107,15 +143,15 @@ impl Page {
     fn changes(&self, known: &HashMap<Pair, Match>, present: &Present) -> Result<Changes<'_>> {
         let mut changes = Changes::default();
         for seen in self.seen.iter().filter(|seen| present.has(seen)) {
-            let (pair, planned) = match seen {
-                Seen::Match(pair, planned) => (*pair, planned.as_ref()),
+            let (pair, matches, planned) = match seen {
+                Seen::Match(pair, matches, planned) => (*pair, *matches, planned.as_ref()),
                 Seen::Run(run) => {
                     changes.runs.push(run.clone());
                     continue;
                 }
             };
             let before = known.get(&pair);
-            let change = self.change(before, pair.0, planned.is_some());
+            let change = self.change(before, pair.0, matches);
             if let (Change::Fire(found), Some(planned)) = (change, planned) {
                 changes.runs.push(planned.clone());
                 changes.fired.push((planned, pair, found, before.is_none()));
@@ -125,13 +161,19 @@ impl Page {
                 return Err(Error::Overtaken);
             }
             match change {
-                Change::Begin(found) if before.is_none() => changes.begun.push((pair, found)),
-                Change::Begin(found) => changes.changed.push((pair, found)),
+                Change::Begin(found) | Change::Await(found) if before.is_some() => {
+                    changes.changed.push((pair, found));
+                }
+                Change::Begin(found) if planned.is_some() => changes.begun.push((pair, found)),
                 Change::End { told } => {
                     changes.ended.push(pair);
                     changes.told.extend(told.then_some(pair));
                 }
-                Change::Stay | Change::Fire(_) => {}
+                Change::Stay => {}
+                // Another has ended it meanwhile, and the script was not asked.
+                Change::Fire(_) | Change::Begin(_) | Change::Await(_) => {
+                    changes.unknown.insert(pair.0);
+                }
             }
         }
         Ok(changes)
@@ -147,7 +189,8 @@ impl Page {
     ) -> Result<()> {
         let now = tx.now();
         let key = derive_id(now, &[kind.as_bytes(), cause.as_bytes()]);
-        let name = self.rules.get(&rule).map(|rule| rule.facts.name.clone());
+        let name = self.rules.get(&rule);
+        let name = name.map(|swept| swept.rule().facts.name.clone());
         let mut more = Map::new();
         more.insert("rule".to_owned(), json!({ "id": rule, "name": name }));
         more.insert("scheduled_at".to_owned(), json!(self.range.scheduled_at));

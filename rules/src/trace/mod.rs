@@ -7,11 +7,10 @@ mod instrument;
 
 use crate::evaluation::{self, Evaluation, Host};
 use crate::world::shown;
-use crate::{Diagnostic, Inputs, Language, Outcome, Program};
+use crate::{Candidates, Diagnostic, Inputs, Language, Outcome, Program};
 use instrument::{Decides, Instrument, PartPlace, Place};
 use rhai::{AST, Dynamic, Expr, FnCallExpr, INT, Stmt};
 use serde::Serialize;
-use smarttasks_model::predicate::Predicate;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A condition of a script, as it was when it was last evaluated.
@@ -116,7 +115,7 @@ impl Language {
         places.sort_by_key(|place| place.at);
         Ok(Tracer {
             // Whoever asks has it evaluated, whether it may act or not.
-            program: Program::new(language, source, ast, Predicate::ALWAYS),
+            program: Program::new(language, source, ast, Candidates::default()),
             places,
             told,
         })

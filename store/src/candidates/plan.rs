@@ -1,6 +1,6 @@
 //! How the database would read the candidates of a predicate, in its own words.
 
-use super::select;
+use super::{Reading, select};
 use crate::predicate::{condition, walks};
 use crate::{Db, Result};
 use sea_orm::sea_query::Query;
@@ -48,16 +48,13 @@ pub async fn plan(
     now: Timestamp,
 ) -> Result<Plan> {
     let on = db.reader().get_database_backend();
-    let mut steps = Vec::new();
-    for walk in walks(predicate) {
-        let statement = select(&walk, workspace, now, on).build(on);
-        let lines = explain(&db.reader().pool(), &statement).await?;
-        steps.push(Step {
-            sql: from_where(&statement),
-            index: lines.iter().find_map(|line| index_of(line)),
-            detail: lines.join("\n"),
-        });
-    }
+    let walks = walks(predicate);
+    let reading = Reading {
+        workspace,
+        now,
+        walks,
+    };
+    let steps = reading.steps(db).await?;
     let whole = Query::select()
         .cond_where(sea_orm::Condition::all().add(condition(predicate, now, on)))
         .to_owned();
@@ -66,6 +63,27 @@ pub async fn plan(
         condition: after(&whole, "WHERE ").to_owned(),
         steps,
     })
+}
+
+impl Reading {
+    /// How it would be read.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) async fn steps(&self, db: &Db) -> Result<Vec<Step>> {
+        let on = db.reader().get_database_backend();
+        let mut steps = Vec::new();
+        for walk in &self.walks {
+            let statement = select(walk, self.workspace, self.now, on).build(on);
+            let lines = explain(&db.reader().pool(), &statement).await?;
+            steps.push(Step {
+                sql: from_where(&statement),
+                index: lines.iter().find_map(|line| index_of(line)),
+                detail: lines.join("\n"),
+            });
+        }
+        Ok(steps)
+    }
 }
 
 /// The plan of a statement, line by line.

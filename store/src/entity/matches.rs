@@ -13,6 +13,7 @@ pub struct Model {
     pub since_at: i64,
     pub fired_at: Option<i64>,
     pub noted: bool,
+    pub next_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -24,6 +24,7 @@ pub(crate) mod run_waits;
 pub(crate) mod runs;
 pub(crate) mod sessions;
 pub(crate) mod signing_keys;
+pub(crate) mod sweep_marks;
 pub(crate) mod sweep_ranges;
 pub(crate) mod tasks;
 pub(crate) mod timers;

@@ -7,6 +7,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
+    pub sweep_id: Uuid,
     pub workspace_id: Uuid,
     pub purpose: String,
     pub rules: String,

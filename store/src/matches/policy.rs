@@ -22,6 +22,9 @@ pub enum Change {
     Begin(Match),
     /// The rule fires, and this is how the match stands then.
     Fire(Match),
+    /// Nothing, but when it is looked at next is another instant than was thought: the rule fires
+    /// at other times than it did.
+    Await(Match),
     /// It has stopped to match; `told` says whether it had fired.
     End {
         /// Whether it had fired.
@@ -44,14 +47,13 @@ pub fn decide(
         },
         (None, true) => begin(at, policy, purpose),
         (Some(before), true) if purpose == SweepPurpose::Note && !before.noted => {
-            Change::Begin(Match {
+            let found = Match {
                 noted: true,
                 ..*before
-            })
+            };
+            Change::Begin(policy.awaited(found))
         }
-        (Some(_), true) if purpose == SweepPurpose::Note => Change::Stay,
-        (Some(before), true) if before.noted => Change::Stay,
-        (Some(before), true) => again(before, at, policy),
+        (Some(before), true) => again(before, at, policy, purpose),
     }
 }
 
@@ -60,31 +62,42 @@ fn begin(at: Timestamp, policy: Policy, purpose: SweepPurpose) -> Change {
         since: at,
         fired_at: None,
         noted: purpose == SweepPurpose::Note,
+        next_at: None,
     };
     if found.noted || policy.hold.is_some() {
-        return Change::Begin(found);
+        return Change::Begin(policy.awaited(found));
     }
-    Change::Fire(Match {
-        fired_at: Some(at),
-        ..found
-    })
+    let fired_at = Some(at);
+    Change::Fire(policy.awaited(Match { fired_at, ..found }))
 }
 
-fn again(before: &Match, at: Timestamp, policy: Policy) -> Change {
-    let passed = |since: Timestamp| Span::from_millis(at.unix_millis() - since.unix_millis());
-    let fires = match (before.fired_at, policy.repeat) {
-        (None, _) => passed(before.since) >= policy.hold.unwrap_or(Span::ZERO),
-        (Some(_), Repeat::Once) => false,
-        (Some(_), Repeat::Always) => true,
-        (Some(fired), Repeat::Every(span)) => passed(fired) >= span,
-    };
-    if !fires {
-        return Change::Stay;
+fn again(before: &Match, at: Timestamp, policy: Policy, purpose: SweepPurpose) -> Change {
+    let now = policy.awaited(*before);
+    let due = now.next_at.is_some_and(|next_at| next_at <= at);
+    // A second look at one occurrence is none.
+    if due && before.fired_at != Some(at) && purpose == SweepPurpose::Fire {
+        let fired_at = Some(at);
+        return Change::Fire(policy.awaited(Match { fired_at, ..now }));
     }
-    Change::Fire(Match {
-        fired_at: Some(at),
-        ..*before
-    })
+    match now == *before {
+        true => Change::Stay,
+        false => Change::Await(now),
+    }
+}
+
+impl Policy {
+    /// The match, with the instant from which on an occurrence makes the rule fire though it has
+    /// matched all the time.
+    fn awaited(self, found: Match) -> Match {
+        let next_at = match (found.fired_at, self.repeat) {
+            _ if found.noted => None,
+            (None, _) => Some(found.since + self.hold.unwrap_or(Span::ZERO)),
+            (Some(_), Repeat::Once) => None,
+            (Some(_), Repeat::Always) => Some(Timestamp::default()),
+            (Some(fired), Repeat::Every(span)) => Some(fired + span),
+        };
+        Match { next_at, ..found }
+    }
 }
 
 #[cfg(test)]
@@ -103,7 +116,7 @@ mod tests {
             let at = minute(i64::try_from(number).unwrap());
             match decide(stands.as_ref(), *matches, at, policy, SweepPurpose::Fire) {
                 Change::Stay => {}
-                Change::Begin(found) => stands = Some(found),
+                Change::Begin(found) | Change::Await(found) => stands = Some(found),
                 Change::Fire(found) => {
                     stands = Some(found);
                     fired.push(number);
@@ -176,9 +189,63 @@ mod tests {
             since: minute(5),
             fired_at: Some(minute(5)),
             noted: false,
+            next_at: Some(minute(7)),
         };
         let policy = policy("2m", None);
         let stays = decide(Some(&before), true, minute(3), policy, SweepPurpose::Fire);
         assert_eq!(stays, Change::Stay);
+    }
+
+    #[test]
+    fn a_second_look_at_an_occurrence_fires_nothing() {
+        let policy = policy("always", None);
+        let fire = |before, at| decide(before, true, at, policy, SweepPurpose::Fire);
+        let Change::Fire(found) = fire(None, minute(1)) else {
+            panic!("it begins");
+        };
+        assert_eq!(fire(Some(&found), minute(1)), Change::Stay);
+        assert!(matches!(fire(Some(&found), minute(2)), Change::Fire(_)));
+    }
+
+    #[test]
+    fn a_match_fires_just_when_it_is_due() {
+        for repeat in ["once", "always", "2m", "3m"] {
+            for hold in [None, Some("1m"), Some("3m")] {
+                let policy = policy(repeat, hold);
+                let mut stands: Option<Match> = None;
+                for at in (0..12).map(minute) {
+                    let due = |of: Match| of.next_at.is_some_and(|next| next <= at);
+                    let due = stands.is_none_or(due);
+                    match decide(stands.as_ref(), true, at, policy, SweepPurpose::Fire) {
+                        Change::Stay => assert!(!due, "{policy:?} at {at}"),
+                        Change::Begin(found) | Change::Fire(found) if due => stands = Some(found),
+                        other => panic!("{policy:?} at {at}: {other:?}"),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_that_fires_at_other_times_is_due_at_other_times() {
+        let at = |at, before, repeat| {
+            decide(
+                before,
+                true,
+                minute(at),
+                policy(repeat, None),
+                SweepPurpose::Fire,
+            )
+        };
+        let Change::Fire(once) = at(0, None, "once") else {
+            panic!("it begins");
+        };
+        assert_eq!(once.next_at, None);
+        let Change::Await(reminds) = at(1, Some(&once), "5m") else {
+            panic!("it is due later");
+        };
+        assert_eq!(reminds.next_at, Some(minute(5)));
+        assert!(matches!(at(6, Some(&reminds), "5m"), Change::Fire(_)));
+        assert!(matches!(at(6, Some(&reminds), "once"), Change::Await(_)));
     }
 }

@@ -18,7 +18,7 @@ use smarttasks_model::predicate::{
     Bounds, Check, Field, Moment, Number, Predicate, Range, Subject, Test, Value,
 };
 use std::collections::BTreeSet;
-pub(crate) use walk::{Walk, walks};
+pub(crate) use walk::{Among, Walk, walks};
 
 /// What every task passes of which a predicate holds at `now`. What is asked of anything else than
 /// the task may hold.

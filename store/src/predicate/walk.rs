@@ -11,7 +11,7 @@ use crate::entity::tasks::Column;
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{Condition, DbBackend};
 use smarttasks_model::predicate::{Bounds, Check, Field, Predicate, Range, Subject, Test, Value};
-use smarttasks_model::{Status, Timestamp};
+use smarttasks_model::{RuleId, Status, Timestamp};
 use std::collections::BTreeSet;
 
 /// Most walks; what would take more is read as a whole.
@@ -22,24 +22,48 @@ const VALUES: usize = 16;
 /// Candidates along one index.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk {
-    predicate: Predicate,
+    pub(crate) predicate: Predicate,
     /// What has one value in all of it, or is absent in all of it, which PostgreSQL does not take for
     /// one value when it looks for an order.
     pub(crate) in_one: Option<Column>,
     /// What comes before the id.
     pub(crate) by: Option<Column>,
     /// Whether an index of open tasks must be told in its own words that all are.
-    open: bool,
+    pub(crate) open: bool,
+    /// Whether only tasks are read that match a rule, in the order of its matches.
+    pub(crate) among: Option<Among>,
+}
+
+/// Matches of a rule.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Among {
+    /// Those that are due at an occurrence, the longest first.
+    Due(RuleId, Timestamp),
+    /// Those whose tasks surely do not pass the predicate any more.
+    Stopped(RuleId),
 }
 
 impl Walk {
+    /// In the order of ids.
+    pub(crate) fn of(predicate: Predicate) -> Self {
+        Self {
+            predicate,
+            in_one: None,
+            by: None,
+            open: false,
+            among: None,
+        }
+    }
+
     /// What it reads.
     pub(crate) fn condition(&self, now: Timestamp, on: DbBackend) -> SimpleExpr {
         let open = self.open.then(is_open);
-        Condition::all()
-            .add_option(open)
-            .add(condition(&self.predicate, now, on))
-            .into()
+        let passes = condition(&self.predicate, now, on);
+        let passes = match self.among {
+            Some(Among::Stopped(_)) => passes.is_not(SimpleExpr::Constant(true.into())),
+            _ => passes,
+        };
+        Condition::all().add_option(open).add(passes).into()
     }
 }
 
@@ -60,12 +84,7 @@ pub(crate) fn walks(predicate: &Predicate) -> Vec<Walk> {
     let found: Option<Vec<Walk>> = found.map(|found| found.into_iter().flatten().collect());
     match found {
         Some(walks) if walks.len() <= MOST => apart(walks),
-        _ => vec![Walk {
-            predicate,
-            in_one: None,
-            by: None,
-            open: false,
-        }],
+        _ => vec![Walk::of(predicate)],
     }
 }
 
@@ -202,10 +221,9 @@ impl<'a> Conjunction<'a> {
     fn along(&self, way: &Way) -> Vec<Walk> {
         let open = self.is_open() && !self.is_just_open();
         let by_time = |by| Walk {
-            predicate: self.with(None),
-            in_one: None,
             by: Some(by),
             open: open && matches!(by, Column::DueAt),
+            ..Walk::of(self.with(None))
         };
         match way {
             Way::Time(by) => vec![by_time(*by)],
@@ -222,10 +240,10 @@ impl<'a> Conjunction<'a> {
         let walks = possible.map(|value| {
             let one = Test::new(Subject::Task(field.clone()), Check::is(value.clone()));
             Walk {
-                predicate: self.with(Some(one)),
                 in_one: column(field),
                 by,
                 open: open && *field == Field::Priority,
+                ..Walk::of(self.with(Some(one)))
             }
         });
         walks.collect()

@@ -4,8 +4,14 @@ use super::server::Database;
 use super::{Directory, open};
 use crate::Db;
 use crate::candidates::plan;
-use smarttasks_model::predicate::{Bounds, Check, Field, Moment, Predicate, Range, Subject, Value};
-use smarttasks_model::{Priority, Status, WorkspaceId};
+use crate::sweeps;
+use smarttasks_model::predicate::{
+    Bounds, Check, Field, Moment, Passing, Predicate, Range, Subject, Value, Window,
+};
+use smarttasks_model::{
+    Priority, RuleId, Sought, Status, SweepPart, SweepPurpose, SweepRange, Timestamp, WorkspaceId,
+};
+use std::time::Duration;
 use uuid::Uuid;
 
 fn test(field: Field, check: Check) -> Predicate {
@@ -143,6 +149,94 @@ async fn a_server_reads_each_common_shape_along_its_index() {
     let database = Database::new().await;
     let db = database.open().await;
     each_common_shape_is_read_along_its_index(&db).await;
+}
+
+fn sweep(sought: Sought, rule: RuleId, now: Timestamp) -> SweepRange {
+    SweepRange {
+        sweep_id: Uuid::nil(),
+        workspace_id: WorkspaceId(Uuid::nil()),
+        scheduled_at: now,
+        rules: vec![rule],
+        purpose: SweepPurpose::Fire,
+        part: Some(SweepPart {
+            id: Uuid::nil(),
+            begun_at: now,
+            versions: [(rule, 1)].into(),
+            sought,
+            after: None,
+            to: None,
+        }),
+    }
+}
+
+/// What a sweep reads of tasks, and the index that must find it, by the plan's words.
+async fn expect_indexes(db: &Db, range: &SweepRange, predicate: &Predicate, expected: &[&str]) {
+    let part = range.part.as_ref().unwrap();
+    let reading = sweeps::reading(range, part, predicate, db.clock().now());
+    let steps = reading.steps(db).await.unwrap();
+    assert_eq!(steps.len(), expected.len(), "{steps:#?}");
+    for (step, index) in steps.iter().zip(expected) {
+        assert!(step.detail.contains(index), "not by {index}: {step:#?}");
+        assert!(!step.detail.to_lowercase().contains("sort"), "{step:#?}");
+        assert!(!step.detail.contains("TEMP B-TREE"), "{step:#?}");
+        assert!(!step.detail.contains("SCAN"), "{step:#?}");
+    }
+}
+
+async fn a_sweep_reads_along_indexes(db: &Db) {
+    let now = db.clock().now();
+    let rule = RuleId(Uuid::from_u128(1));
+    let minute = Duration::from_secs(60);
+    let window = |of, open| Window {
+        of,
+        open,
+        from: now - 3 * minute,
+        to: now - 2 * minute,
+    };
+    let changed = Sought::Changed {
+        since: now - minute,
+        windows: vec![
+            window(Passing::DueAt, true),
+            window(Passing::DueAt, false),
+            window(Passing::StatusChangedAt, true),
+            window(Passing::UpdatedAt, false),
+        ],
+        due: vec![rule],
+    };
+    let range = sweep(changed, rule, now);
+    let indexes = [
+        "tasks_by_update",
+        "tasks_open_by_deadline",
+        "tasks_by_deadline",
+        "tasks_by_time_in_status",
+        "tasks_by_time_in_status",
+        "tasks_by_time_in_status",
+        "tasks_by_update",
+        "matches_due",
+    ];
+    expect_indexes(db, &range, &Predicate::ALWAYS, &indexes).await;
+    let matched = match db.is_embedded() {
+        true => "sqlite_autoindex_matches_1",
+        false => "matches_pkey",
+    };
+    let range = sweep(Sought::Candidates, rule, now);
+    let overdue = open_tasks().and(before(Field::DueAt, "0"));
+    let indexes = ["tasks_open_by_deadline", matched];
+    expect_indexes(db, &range, &overdue, &indexes).await;
+}
+
+#[tokio::test]
+async fn a_file_reads_the_tasks_of_a_sweep_along_indexes() {
+    let directory = Directory::new();
+    let db = open(&directory.0).await;
+    a_sweep_reads_along_indexes(&db).await;
+}
+
+#[tokio::test]
+async fn a_server_reads_the_tasks_of_a_sweep_along_indexes() {
+    let database = Database::new().await;
+    let db = database.open().await;
+    a_sweep_reads_along_indexes(&db).await;
 }
 
 #[tokio::test]

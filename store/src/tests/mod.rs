@@ -115,6 +115,7 @@ async fn every_entity_can_be_selected_from_on_a_fresh_database() {
         runs,
         sessions,
         signing_keys,
+        sweep_marks,
         sweep_ranges,
         tasks,
         timers,

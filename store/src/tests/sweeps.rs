@@ -61,8 +61,7 @@ fn range(rule: &Rule) -> SweepRange {
         scheduled_at: rule.created_at,
         rules: vec![rule.id],
         purpose: SweepPurpose::Note,
-        after: None,
-        to: None,
+        part: None,
     }
 }
 
@@ -224,6 +223,7 @@ const FOUND: Match = Match {
     since: Timestamp::MAX,
     fired_at: None,
     noted: false,
+    next_at: None,
 };
 
 async fn clean(db: &Db) {
@@ -239,7 +239,7 @@ async fn clean(db: &Db) {
 }
 
 async fn is_match(db: &Db, rule: RuleId, task: TaskId) -> bool {
-    let found = matches::between(db, &[rule], task, task).await.unwrap();
+    let found = matches::of(db, &[rule], &[task]).await.unwrap();
     !found.is_empty()
 }
 

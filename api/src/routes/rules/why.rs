@@ -364,7 +364,7 @@ async fn traced(
 
 async fn standing(app: &App, rule: &Rule, task: Option<TaskId>) -> Result<Option<Match>, ApiError> {
     let Some(task) = task else { return Ok(None) };
-    let found = matches::between(&app.db, &[rule.id], task, task).await?;
+    let found = matches::of(&app.db, &[rule.id], &[task]).await?;
     Ok(found.into_values().next())
 }
 

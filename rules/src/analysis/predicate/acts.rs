@@ -25,6 +25,14 @@ const CALLING: &[&str] = &[
     "sort",
 ];
 
+/// The action that a call of this name asks for: of methods of the task it says so.
+fn action_of(name: &str) -> Option<&'static str> {
+    let mut calls = action::CALLS.iter();
+    calls
+        .find(|(call, _)| *call == name)
+        .map(|(_, action)| *action)
+}
+
 /// The calls that act.
 pub(super) struct Acts {
     /// The script speaks of what its rule keeps.
@@ -116,6 +124,21 @@ impl Acts {
             || action::CALLS.iter().any(|(call, _)| *call == name)
             || waiting::CALLS.contains(&name)
             || (self.keeps && KEEPING.contains(&name))
+    }
+
+    /// Whether a call of a function of this name surely asks for an action, unless it fails.
+    pub(super) fn is_sure(&self, name: &str) -> bool {
+        !self.is_own(name) && action_of(name).is_some_and(|action| action == name)
+    }
+
+    /// Likewise of a method of the task.
+    pub(super) fn is_sure_of_task(&self, name: &str) -> bool {
+        !self.is_own(name) && action_of(name).is_some_and(|action| action != name)
+    }
+
+    /// Whether the script speaks of what its rule keeps.
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps
     }
 
     /// Whether the script has a function of its own of this name.

@@ -4,7 +4,7 @@ use super::Walk;
 use super::compare::Operator;
 use super::times::{self, DAY, HOUR, MINUTE, SECOND, WEEK};
 use super::unclear::Why;
-use super::value::{Length, Pair, Point, Value};
+use super::value::{Length, Pair, Point, Value, Which};
 use crate::world;
 use rhai::{Expr, FnCallExpr};
 use smarttasks_model::Timestamp;
@@ -16,13 +16,19 @@ impl Walk<'_> {
             return self.negation(&call.args[0]);
         }
         let arguments: Vec<Value> = call.args.iter().map(|of| self.expr(of)).collect();
-        self.called(call, &arguments)
+        let sure = self.acts.is_sure(&call.name) && self.local(&call.name).is_none();
+        self.called(call, &arguments, sure)
     }
 
     pub(super) fn method(&mut self, of: Value, call: &FnCallExpr) -> Value {
         let mut arguments = vec![of];
         arguments.extend(call.args.iter().map(|of| self.expr(of)));
-        self.called(call, &arguments)
+        let of_task = matches!(arguments.first(), Some(Value::Task(Which::Current)));
+        self.called(
+            call,
+            &arguments,
+            of_task && self.acts.is_sure_of_task(&call.name),
+        )
     }
 
     fn negation(&mut self, of: &Expr) -> Value {
@@ -32,12 +38,15 @@ impl Walk<'_> {
         }
     }
 
-    fn called(&mut self, call: &FnCallExpr, arguments: &[Value]) -> Value {
+    /// A call, of which it may be sure that it acts.
+    fn called(&mut self, call: &FnCallExpr, arguments: &[Value], sure: bool) -> Value {
         let name = call.name.as_str();
         // What sees the variables round its call may change them.
         let anything = call.capture_parent_scope || self.acts.calls_unnamed(call);
-        if anything || self.acts.is_act(name) {
+        if sure && !anything {
             self.act();
+        } else if anything || self.acts.is_act(name) {
+            self.act_perhaps();
         }
         if self.acts.is_own(name) {
             return Value::Unknown(Why::Own(name.to_owned()));

@@ -41,13 +41,22 @@ impl Walk<'_> {
         self.flow.next.is_never() || self.work > MOST_WORK
     }
 
+    /// What surely acts, or fails.
     pub(super) fn act(&mut self) {
         let here = std::mem::replace(&mut self.flow.next, Predicate::NEVER);
         self.flow.acts = self.either(&self.flow.acts.clone(), &here);
     }
 
+    /// What may act, and may not.
+    pub(super) fn act_perhaps(&mut self) {
+        let here = self.flow.next.clone();
+        self.flow.ends = self.either(&self.flow.ends.clone(), &here);
+        self.act();
+    }
+
     fn stop(&mut self) {
-        self.flow.next = Predicate::NEVER;
+        let here = std::mem::replace(&mut self.flow.next, Predicate::NEVER);
+        self.flow.ends = self.either(&self.flow.ends.clone(), &here);
     }
 
     /// Walks through a part that may be taken, and gives what is reached given that it is.
@@ -68,6 +77,7 @@ impl Walk<'_> {
                 of_acts as fn(&Flow) -> &Predicate,
                 of_acts_mut as fn(&mut Flow) -> &mut Predicate,
             ),
+            (of_ends, of_ends_mut),
             (of_breaks, of_breaks_mut),
             (of_continues, of_continues_mut),
         ] {
@@ -158,7 +168,7 @@ impl Walk<'_> {
                 self.leave_loop(options.contains(ASTFlags::BREAK));
             }
             // `Stmt` is open-ended: what is new may do anything.
-            _ => self.act(),
+            _ => self.act_perhaps(),
         }
         Value::Unknown(Why::Other)
     }
@@ -167,6 +177,7 @@ impl Walk<'_> {
         let here = std::mem::replace(&mut self.flow.next, Predicate::NEVER);
         if self.loops == 0 {
             // Out of no loop: it ends the script.
+            self.flow.ends = self.either(&self.flow.ends.clone(), &here);
         } else if breaks {
             self.flow.breaks = self.either(&self.flow.breaks.clone(), &here);
         } else {
@@ -285,6 +296,8 @@ impl Walk<'_> {
         let entered = self.both(&here, entered);
         let acts = self.both(&entered, &body.acts);
         self.flow.acts = self.either(&self.flow.acts.clone(), &acts);
+        let ends = self.both(&entered, &body.ends);
+        self.flow.ends = self.either(&self.flow.ends.clone(), &ends);
         self.flow.next = self.both(&here, left);
     }
 
@@ -441,6 +454,14 @@ fn of_acts(flow: &Flow) -> &Predicate {
 
 fn of_acts_mut(flow: &mut Flow) -> &mut Predicate {
     &mut flow.acts
+}
+
+fn of_ends(flow: &Flow) -> &Predicate {
+    &flow.ends
+}
+
+fn of_ends_mut(flow: &mut Flow) -> &mut Predicate {
+    &mut flow.ends
 }
 
 fn of_breaks(flow: &Flow) -> &Predicate {

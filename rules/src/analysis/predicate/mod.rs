@@ -34,6 +34,9 @@ use value::Value;
 pub struct Candidates {
     /// Holds whenever the script acts, waits, changes what its rule keeps, or throws.
     pub predicate: Predicate,
+    /// Whether the script acts or fails wherever the predicate holds, as far as is known: what keeps
+    /// something for later is not counted among these.
+    pub exact: bool,
     /// The conditions that are not understood, in the order of the script; the first of very many.
     pub unclear: Vec<Unclear>,
 }
@@ -43,6 +46,7 @@ impl Default for Candidates {
     fn default() -> Self {
         Self {
             predicate: Predicate::ALWAYS,
+            exact: false,
             unclear: Vec::new(),
         }
     }
@@ -70,11 +74,14 @@ pub(crate) fn candidates(language: &Language, source: &str, ast: &AST) -> Candid
     if walk.work > MOST_WORK {
         return Candidates {
             predicate: Predicate::ALWAYS,
+            exact: false,
             unclear: vec![Unclear::too_long()],
         };
     }
+    let exact = walk.is_exact() && walk.work <= MOST_WORK;
     Candidates {
         predicate: walk.flow.acts,
+        exact,
         unclear: walk.unclear,
     }
 }
@@ -95,11 +102,25 @@ struct Walk<'a> {
     loops: usize,
 }
 
+impl Walk<'_> {
+    /// Whether the script surely acts where it may: where it may also end without, it does not.
+    /// Both are known to hold at least where that is so, hence nowhere else when they have nothing in
+    /// common.
+    fn is_exact(&mut self) -> bool {
+        let (ends, next) = (self.flow.ends.clone(), self.flow.next.clone());
+        let idle = self.either(&ends, &next);
+        let acts = self.flow.acts.clone();
+        !self.acts.keeps() && (idle == acts.negate() || self.both(&acts, &idle).is_never())
+    }
+}
+
 /// When the ends of a part of a script are reached, given that the part is.
 #[derive(Clone)]
 struct Flow {
     /// An act.
     acts: Predicate,
+    /// The end of the script, without one.
+    ends: Predicate,
     /// What follows.
     next: Predicate,
     /// A `break` of the loop round it.
@@ -111,6 +132,7 @@ struct Flow {
 impl Flow {
     const BEGIN: Self = Self {
         acts: Predicate::NEVER,
+        ends: Predicate::NEVER,
         next: Predicate::ALWAYS,
         breaks: Predicate::NEVER,
         continues: Predicate::NEVER,
@@ -122,6 +144,9 @@ impl Flow {
     }
 
     fn never_leaves(&self) -> bool {
-        self.acts.is_never() && self.breaks.is_never() && self.continues.is_never()
+        self.acts.is_never()
+            && self.ends.is_never()
+            && self.breaks.is_never()
+            && self.continues.is_never()
     }
 }

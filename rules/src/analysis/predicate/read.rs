@@ -35,7 +35,7 @@ impl Walk<'_> {
                 let function = value.read_lock::<FnPtr>();
                 // What is called, is taken to be called where it is made.
                 if function.is_none_or(|function| self.acts.is_act(function.fn_name())) {
-                    self.act();
+                    self.act_perhaps();
                 }
                 Value::Unknown(Why::Other)
             }
@@ -50,7 +50,7 @@ impl Walk<'_> {
             Expr::And(..) | Expr::Or(..) => Value::truth(self.condition(expr, None)),
             Expr::Coalesce(parts, _) => self.coalesce(parts),
             Expr::Custom(..) => {
-                self.act();
+                self.act_perhaps();
                 Value::Unknown(Why::Other)
             }
             other => match switch::constant(other) {
@@ -80,7 +80,7 @@ impl Walk<'_> {
         }
         if self.acts.is_own(name) {
             if self.acts.is_act(name) {
-                self.act();
+                self.act_perhaps();
             }
             return Value::Unknown(Why::Own(name.to_owned()));
         }

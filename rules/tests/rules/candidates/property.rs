@@ -1,10 +1,11 @@
-//! Whatever a script does, its predicate has held.
+//! Whatever a script does, its predicate has held; and where the predicate of one that is exact holds,
+//! it does something.
 //!
 //! `SMARTTASKS_PREDICATE_CASES` says how many cases are tried; a million takes minutes.
 //! `SMARTTASKS_PREDICATE_SEED` repeats the script of a failure.
 
 use fastrand::Rng;
-use smarttasks_rules::samples::{World, acts, script};
+use smarttasks_rules::samples::{World, acts, acts_or_fails, script};
 use smarttasks_rules::{Language, Limits};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ struct Tried {
     cases: u64,
     acted: u64,
     excluded: u64,
+    /// Where an exact one held.
+    exact: u64,
 }
 
 fn variable(name: &str) -> Option<u64> {
@@ -61,6 +64,16 @@ fn try_script(language: &Arc<Language>, seed: u64, tried: &mut Tried) {
             tried.cases,
             program.predicate(),
         );
+        if program.is_exact() && holds && world.task.is_some() {
+            tried.exact += 1;
+            assert!(
+                acted || acts_or_fails(&program, world.inputs()),
+                "after {} cases: {SEED_VARIABLE}={seed}: the script does nothing where its exact \
+                 predicate holds\n{source}\npredicate: {}\n{world:#?}",
+                tried.cases,
+                program.predicate(),
+            );
+        }
     }
 }
 
@@ -79,6 +92,10 @@ fn a_script_acts_only_where_its_predicate_holds() {
     assert!(
         tried.acted * 10 >= tried.cases,
         "few scripts act: {tried:?}"
+    );
+    assert!(
+        tried.exact * 100 >= tried.cases,
+        "few predicates are exact: {tried:?}"
     );
     assert!(
         tried.excluded * 5 >= tried.cases,

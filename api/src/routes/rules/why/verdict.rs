@@ -153,7 +153,7 @@ impl Known {
                 "it would act, but must match for {} before it fires (hold); that begins at its next occurrence",
                 policy.hold.unwrap_or(Span::ZERO)
             )),
-            Change::Stay | Change::End { .. } => match before {
+            Change::Stay | Change::Await(_) | Change::End { .. } => match before {
                 Some(standing) => no(stays(standing, policy)),
                 None => no("it would act, but has not been found to match yet"),
             },

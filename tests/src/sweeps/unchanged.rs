@@ -1,0 +1,224 @@
+//! What a sweep reads: only tasks for which something may have changed.
+
+use super::{MINUTE, ann_alone, change, sweep_rule};
+use crate::harness::{Client, TestApp, seconds};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use serde_json::{Value, json};
+use smarttasks_model::RuleId;
+use smarttasks_store::sweeps::marks::{self, Mark};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts the tasks that sweeps read on this thread, on which everything of a test runs.
+#[derive(Default)]
+struct Reads(Arc<AtomicU64>);
+
+impl Reads {
+    /// Since it was asked last.
+    fn since(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Recorder for Reads {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        match key.name() {
+            "smarttasks_sweep_tasks_total" => Counter::from_arc(Arc::clone(&self.0)),
+            _ => Counter::noop(),
+        }
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+const STUCK: &str = "if task.status == \"blocked\" && task.time_in_status > days(1) { \
+                     emit(\"acme.stuck\", #{}); }";
+
+async fn mark(app: &TestApp, rule: &Value) -> Option<Mark> {
+    let id: RuleId = rule["id"].as_str().unwrap().parse().unwrap();
+    let marks = marks::of(app.db(), [id]).await.unwrap();
+    marks.get(&id).copied()
+}
+
+async fn emitted(ann: &Client, kind: &str) -> usize {
+    let path = format!("/api/v1/events?type={kind}&limit=250");
+    ann.list(&path).await.len()
+}
+
+async fn make_tasks(app: &TestApp, ann: &Client) {
+    for number in 0..30_u64 {
+        let due_at = app.later(seconds(600 + number * 3_600));
+        let (priority, status) = match number % 3 {
+            0 => ("urgent", "blocked"),
+            1 => ("low", "todo"),
+            _ => ("normal", "done"),
+        };
+        let task = json!({ "title": number.to_string(), "due_at": due_at, "priority": priority,
+            "status": status });
+        ann.create_task(task).await;
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_in_which_nothing_changes_reads_no_task() {
+    let reads = Reads::default();
+    let _guard = metrics::set_default_local_recorder(&reads);
+    let (app, ann) = ann_alone().await;
+    make_tasks(&app, &ann).await;
+    let task = ann.create_task(json!({ "title": "Later" })).await;
+    sweep_rule(&ann, "late", json!({})).await;
+    let urgent = "if task.is_open && task.priority == URGENT { emit(\"acme.urgent\", #{}); }";
+    sweep_rule(&ann, "urgent", json!({ "script": urgent })).await;
+    sweep_rule(&ann, "stuck", json!({ "script": STUCK })).await;
+    app.pass(seconds(60)).await;
+    assert!(reads.since() > 0, "the first sweep does not know yet");
+    assert_eq!(emitted(&ann, "acme.urgent").await, 10);
+    app.pass(seconds(120)).await;
+    reads.since();
+    for _ in 0..5 {
+        app.pass(seconds(60)).await;
+        assert_eq!(reads.since(), 0);
+    }
+    let to = json!({ "priority": "urgent" });
+    change(&ann, "tasks", &task, to).await;
+    app.pass(seconds(60)).await;
+    assert_eq!(reads.since(), 1, "the task that was changed");
+    assert_eq!(emitted(&ann, "acme.urgent").await, 11);
+    // The first deadlines come, and the tasks stay in their status.
+    app.pass(seconds(180)).await;
+    assert!(reads.since() > 0);
+    assert_eq!(app.subjects_to("ann").len(), 1);
+    app.pass(seconds(24 * 3_600)).await;
+    assert_eq!(emitted(&ann, "acme.stuck").await, 10);
+}
+
+#[tokio::test]
+async fn a_match_is_looked_at_again_when_it_is_due_and_not_before() {
+    let reads = Reads::default();
+    let _guard = metrics::set_default_local_recorder(&reads);
+    let (app, ann) = ann_alone().await;
+    make_tasks(&app, &ann).await;
+    let urgent = "if task.priority == URGENT { emit(\"acme.urgent\", #{}); }";
+    let reminds = json!({ "script": urgent, "repeat": "5m", "hold": "4m" });
+    sweep_rule(&ann, "reminds", reminds).await;
+    for _ in 0..3 {
+        app.pass(seconds(60)).await;
+    }
+    reads.since();
+    let mut read = Vec::new();
+    for _ in 0..12 {
+        app.pass(seconds(60)).await;
+        read.push(reads.since());
+    }
+    assert_eq!(read, [0, 10, 0, 0, 0, 0, 10, 0, 0, 0, 0, 10]);
+    assert_eq!(emitted(&ann, "acme.urgent").await, 30);
+}
+
+#[tokio::test]
+async fn what_matches_is_known_after_a_clean_sweep_and_not_after_one_in_which_a_run_failed() {
+    let (app, ann) = ann_alone().await;
+    make_tasks(&app, &ann).await;
+    let bad = ann.create_task(json!({ "title": "bad" })).await;
+    let script = "if task.is_open { if task.title == \"bad\" { throw \"bad\"; } \
+                  emit(\"acme.open\", #{}); }";
+    let rule = sweep_rule(&ann, "open", json!({ "script": script })).await;
+    let clock = "if task.is_open && now().hour >= 0 { emit(\"acme.day\", #{}); }";
+    let unclear = sweep_rule(&ann, "unclear", json!({ "script": clock })).await;
+    app.pass(seconds(60)).await;
+    assert_eq!(emitted(&ann, "acme.open").await, 20);
+    let version = |of: Option<Mark>| of.map_or(0, |mark| mark.version);
+    assert_eq!(version(mark(&app, &rule).await), 0, "a run failed");
+    change(&ann, "tasks", &bad, json!({ "title": "good" })).await;
+    app.pass(seconds(60)).await;
+    let known = Some(Mark {
+        version: 1,
+        at: app.clock.now(),
+    });
+    assert_eq!(mark(&app, &rule).await, known);
+    assert_eq!(emitted(&ann, "acme.open").await, 21);
+    assert_eq!(mark(&app, &unclear).await, None, "it depends on more");
+    assert_eq!(emitted(&ann, "acme.day").await, 21);
+
+    // A failure later leaves the mark where it was.
+    change(&ann, "tasks", &bad, json!({ "status": "done" })).await;
+    app.pass(seconds(60)).await;
+    let known = mark(&app, &rule).await;
+    change(
+        &ann,
+        "tasks",
+        &bad,
+        json!({ "status": "todo", "title": "bad" }),
+    )
+    .await;
+    app.pass(seconds(60)).await;
+    assert_eq!(mark(&app, &rule).await, known);
+    assert_eq!(emitted(&ann, "acme.open").await, 21);
+    change(&ann, "tasks", &bad, json!({ "title": "good" })).await;
+    app.pass(seconds(180)).await;
+    assert_eq!(emitted(&ann, "acme.open").await, 22);
+    assert_eq!(mark(&app, &rule).await.unwrap().at, app.clock.now());
+
+    // In another version, nothing is known.
+    let script = script.replace("acme.open", "acme.other");
+    change(
+        &ann,
+        "rules",
+        &rule,
+        json!({ "script": script, "repeat": "always" }),
+    )
+    .await;
+    app.pass(seconds(60)).await;
+    assert_eq!(version(mark(&app, &rule).await), 2);
+    assert_eq!(emitted(&ann, "acme.other").await, 21);
+    assert_eq!(ann.delete(&super::path("rules", &rule)).await.status, 204);
+    assert_eq!(mark(&app, &rule).await, None);
+}
+
+#[tokio::test]
+async fn many_matches_are_looked_at_in_pages_however_they_are_found() {
+    let (app, ann) = ann_alone().await;
+    for number in 0..1_100 {
+        ann.create_task(json!({ "title": number.to_string() }))
+            .await;
+    }
+    let scripts = [
+        ("exact", "if task.is_open { emit(\"acme.exact\", #{}); }"),
+        (
+            "unclear",
+            "if task.is_open && now().hour >= 0 { emit(\"acme.unclear\", #{}); }",
+        ),
+        (
+            "all",
+            "fn yes() { true } if yes() { emit(\"acme.all\", #{}); }",
+        ),
+    ];
+    let mut rules = Vec::new();
+    for (name, script) in scripts {
+        let more = json!({ "script": script, "repeat": "2m", "triggers": [{ "cron": MINUTE }] });
+        rules.push(sweep_rule(&ann, name, more).await);
+    }
+    let told = async || {
+        let mut told = Vec::new();
+        for rule in &rules {
+            let rule = ann.get(&super::path("rules", rule)).await.body;
+            told.push(rule["stats"]["matches"].as_i64().unwrap());
+        }
+        told
+    };
+    for sweeps in 1..=4 {
+        app.pass(seconds(60)).await;
+        assert_eq!(told().await, [1_100 * ((sweeps + 1) / 2); 3]);
+    }
+    assert_eq!(mark(&app, &rules[0]).await.unwrap().at, app.clock.now());
+    assert_eq!(mark(&app, &rules[1]).await, None);
+}
