@@ -231,3 +231,63 @@ impl Bulk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use smarttasks_tests::harness::{Client, TestApp};
+
+    async fn stopped() -> (TestApp, Client, Bulk) {
+        let mut app = TestApp::start().await;
+        let ann = app.register("ann").await;
+        let script = "if task.project == \"proj-0\" { task.complete(); }";
+        ann.create_rule("template", "task.created", script).await;
+        app.settle().await;
+        app.stop().await;
+        let url = app.database_url().replace("?mode=ro", "?mode=rw");
+        let bulk = Bulk::open(&url).await.unwrap();
+        (app, ann, bulk)
+    }
+
+    #[tokio::test]
+    async fn the_product_reads_tasks_made_in_bulk() {
+        let (mut app, ann, bulk) = stopped().await;
+        let workspaces = bulk.rows("SELECT id FROM workspaces").await.unwrap();
+        let tasks = Tasks {
+            workspace: WorkspaceId(workspaces[0].try_get_by_index(0).unwrap()),
+            owner: UserId(ann.id().parse().unwrap()),
+            count: 40,
+            overdue: 2,
+            now: app.clock.now(),
+        };
+        bulk.make_tasks(&tasks).await.unwrap();
+        app.restart().await;
+        let ann = app.log_in("ann@example.com").await;
+        let found = ann.list("/api/v1/tasks?limit=100").await;
+        let open = |task: &&Value| task["completed_at"].is_null();
+        let overdue = |task: &&Value| {
+            let due: Option<Timestamp> = serde_json::from_value(task["due_at"].clone()).unwrap();
+            due.is_some_and(|due| due < tasks.now)
+        };
+        assert_eq!(found.len(), 40);
+        assert_eq!(found.iter().filter(open).count(), 28);
+        assert_eq!(found.iter().filter(open).filter(overdue).count(), 2);
+        assert_eq!(found.iter().filter(overdue).count(), 2);
+    }
+
+    #[tokio::test]
+    async fn rules_made_in_bulk_are_like_their_template() {
+        let (app, _, bulk) = stopped().await;
+        let made = bulk.make_rules(3, 2, app.clock.now()).await.unwrap();
+        let of_last = format!(
+            "SELECT spec FROM rules WHERE workspace_id = {} ORDER BY id",
+            bulk.id(made[2].0)
+        );
+        let rows = bulk.rows(&of_last).await.unwrap();
+        let specs = rows.iter().map(|row| row.try_get_by_index(0).unwrap());
+        let specs: Vec<String> = specs.collect();
+        assert_eq!(specs.len(), 2);
+        assert!(specs[0].contains("proj-5") && specs[1].contains("proj-6"));
+    }
+}

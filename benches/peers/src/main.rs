@@ -2,13 +2,13 @@
 //! same event.
 //!
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml [most rules]`: for each case a table
-//! of the microseconds that an event costs on one thread, its JSON read and every matching rule
+//! of the microseconds of processor time that an event costs, its JSON read and every matching rule
 //! found, by the number of rules. All engines must find as many.
 
 mod engines;
 mod task;
 
-use engines::{ATree, Cel, Engine, Ours, Rhai, Zen};
+use engines::{ATree, Acting, Cel, Engine, Matching, Rhai, Zen};
 use smarttasks_benches::rules::{CASES, Case};
 use smarttasks_benches::{Failure, each};
 use smarttasks_model::{Clock, Timestamp};
@@ -46,7 +46,8 @@ fn compare(most: usize) -> Result<(), Failure> {
             found: None,
         };
         table.begin()?;
-        table.row::<Ours>()?;
+        table.row::<Matching>()?;
+        table.row::<Acting>()?;
         table.row::<ATree>()?;
         table.row::<Zen>()?;
         table.row::<Rhai>()?;

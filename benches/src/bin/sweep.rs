@@ -9,7 +9,7 @@
 use sea_orm::QueryResult;
 use serde_json::json;
 use smarttasks_benches::bulk::{Bulk, Tasks};
-use smarttasks_benches::{Failure, Usage, build, millis};
+use smarttasks_benches::{Failure, Usage, millis};
 use smarttasks_model::predicate::Predicate;
 use smarttasks_model::{UserId, WorkspaceId};
 use smarttasks_rules::{Language, Limits};
@@ -46,7 +46,6 @@ fn main() -> Result<(), Failure> {
     if !tasks.is_multiple_of(10 * OVERDUE) || tasks == 0 {
         return Err(format!("{tasks} is no multiple of {}", 10 * OVERDUE).into());
     }
-    build()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -29,7 +29,7 @@ pub enum Condition {
 /// The script of a rule that acts when all of these hold.
 pub fn script(conditions: &[Condition]) -> String {
     let guard = joined(conditions, " && ");
-    format!("if {guard} {{ task.tag(\"found\"); }}")
+    format!("if {guard} {{ emit(\"bench.found\"); }}")
 }
 
 fn joined(conditions: &[Condition], between: &str) -> String {

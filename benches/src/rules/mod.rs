@@ -215,3 +215,24 @@ fn bytes_of_predicates<'a>(programs: impl Iterator<Item = &'a Arc<Program>>) -> 
     drop(copies);
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smarttasks_rules::Limits;
+
+    #[test]
+    fn the_index_finds_the_rules_that_act_when_every_rule_is_evaluated() {
+        let language = Language::new(Limits::default());
+        let now = "2026-03-02T09:00:00Z".parse().unwrap();
+        let found = CASES.iter().map(|case| {
+            let rules = Rules::of(&language, case, 30, now).unwrap();
+            let event = case.event(now).unwrap();
+            let known = rules.find(&event).unwrap();
+            assert_eq!(rules.evaluate(&event).unwrap(), known.concerned);
+            assert_eq!(rules.evaluate_all(&event).unwrap(), known.concerned);
+            known.concerned
+        });
+        assert_eq!(found.collect::<Vec<_>>(), [5, 0, 5, 5, 1, 1, 1]);
+    }
+}

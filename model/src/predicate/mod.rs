@@ -10,11 +10,13 @@ mod check;
 mod number;
 mod simplify;
 mod subject;
+mod values;
 mod words;
 
 pub use check::{Bound, Bounds, Check, Moment, Range, Value};
 pub use number::Number;
 pub use subject::{Facts, Field, Found, Path, Subject};
+pub use values::Values;
 
 use crate::{Event, Timestamp};
 

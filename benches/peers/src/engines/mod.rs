@@ -9,7 +9,7 @@ mod zen;
 
 pub use a_tree::ATree;
 pub use cel::Cel;
-pub use ours::Ours;
+pub use ours::{Acting, Matching};
 pub use rhai::Rhai;
 pub use zen::Zen;
 
