@@ -241,7 +241,7 @@ mod tests {
     async fn stopped() -> (TestApp, Client, Bulk) {
         let mut app = TestApp::start().await;
         let ann = app.register("ann").await;
-        let script = "if task.project == \"proj-0\" { task.complete(); }";
+        let script = "if task.project == \"proj-0\" { task.tag(\"found\"); }";
         ann.create_rule("template", "task.created", script).await;
         app.settle().await;
         app.stop().await;
