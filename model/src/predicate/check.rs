@@ -1,17 +1,16 @@
 //! What is asked of a subject, and what two questions have to do with each other.
 
-use super::Number;
 use super::subject::Found;
+use super::{Number, Values};
 use crate::{Priority, Span, Status, Timestamp};
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// What is asked of a subject.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Check {
     /// It equals one of these; equality is a set of one.
-    OneOf(BTreeSet<Value>),
+    OneOf(Values),
     /// It lies within bounds.
     Range(Range),
     /// Of tags: this is among them.
@@ -141,7 +140,7 @@ impl Check {
     pub(super) fn meet(&self, other: &Self) -> Option<Self> {
         match (self, other) {
             (Self::OneOf(a), Self::OneOf(b)) if !nearly_meet(a, b) => {
-                Some(Self::OneOf(a.intersection(b).cloned().collect()))
+                Some(Self::OneOf(a.intersection(b)))
             }
             (Self::OneOf(a), other) | (other, Self::OneOf(a)) => filtered(a, other, true),
             (Self::Range(a), Self::Range(b)) => a.meet(b).map(Self::Range),
@@ -153,7 +152,7 @@ impl Check {
     pub(super) fn without(&self, other: &Self) -> Option<Self> {
         match (self, other) {
             (Self::OneOf(a), Self::OneOf(b)) if !nearly_meet(a, b) => {
-                Some(Self::OneOf(a.difference(b).cloned().collect()))
+                Some(Self::OneOf(a.difference(b)))
             }
             (Self::OneOf(_), Self::OneOf(_)) => None,
             (Self::OneOf(a), other) => filtered(a, other, false),
@@ -163,19 +162,19 @@ impl Check {
 }
 
 /// The values of which another check is true or false, if that is known of each.
-fn filtered(values: &BTreeSet<Value>, by: &Check, answer: bool) -> Option<Check> {
-    let mut kept = BTreeSet::new();
+fn filtered(values: &Values, by: &Check, answer: bool) -> Option<Check> {
+    let mut kept = Vec::new();
     for value in values {
         if value.answer(by)? == answer {
-            kept.insert(value.clone());
+            kept.push(value.clone());
         }
     }
-    Some(Check::OneOf(kept))
+    Some(Check::one_of(kept))
 }
 
 /// Whether the sets have numbers that are not the same and may be equal to the same.
-fn nearly_meet(a: &BTreeSet<Value>, b: &BTreeSet<Value>) -> bool {
-    let numbers = |values: &BTreeSet<Value>| -> Vec<Number> {
+fn nearly_meet(a: &Values, b: &Values) -> bool {
+    let numbers = |values: &Values| -> Vec<Number> {
         let numbers = values.iter().filter_map(|value| match value {
             Value::Number(number) => Some(*number),
             _ => None,

@@ -10,12 +10,14 @@ mod check;
 mod number;
 mod simplify;
 mod subject;
+mod values;
 mod window;
 mod words;
 
 pub use check::{Bound, Bounds, Check, Moment, Range, Value};
 pub use number::Number;
 pub use subject::{Facts, Field, Found, Path, Subject};
+pub use values::Values;
 pub use window::{Passing, Window};
 
 use crate::{Event, Timestamp};

@@ -404,9 +404,7 @@ impl Test {
             negated: true,
         };
         match (&self.check, &other.check) {
-            (Check::OneOf(a), Check::OneOf(b)) => {
-                Meet::One(negated(Check::OneOf(a.union(b).cloned().collect())))
-            }
+            (Check::OneOf(a), Check::OneOf(b)) => Meet::One(negated(Check::OneOf(a.union(b)))),
             (Check::OneOf(set), Check::Range(range)) | (Check::Range(range), Check::OneOf(set))
                 if self.of.is_of_kind(range) && set.len() == 1 && set.contains(&Value::Absent) =>
             {

@@ -1,8 +1,7 @@
 //! Predicates as a person reads them.
 
-use super::{Bounds, Check, Field, Moment, Number, Predicate, Range, Subject, Test, Value};
+use super::{Bounds, Check, Field, Moment, Number, Predicate, Range, Subject, Test, Value, Values};
 use crate::{Priority, Span};
-use std::collections::BTreeSet;
 use std::fmt;
 
 impl fmt::Display for Predicate {
@@ -133,7 +132,7 @@ impl fmt::Display for Field {
 }
 
 /// "todo, in_progress or blocked"; "at least high".
-fn set(of: &Subject, values: &BTreeSet<Value>) -> String {
+fn set(of: &Subject, values: &Values) -> String {
     // Where there is a task, there is all that it always has.
     let shown = |value: &&Value| match of {
         Subject::Task(field) => field.may_be_absent() || **value != Value::Absent,
@@ -154,7 +153,7 @@ fn set(of: &Subject, values: &BTreeSet<Value>) -> String {
 }
 
 /// "there, and neither \"a\" nor \"b\"".
-fn none_of(values: &BTreeSet<Value>) -> String {
+fn none_of(values: &Values) -> String {
     let there = values.contains(&Value::Absent);
     let others: Vec<&Value> = values.iter().filter(|of| **of != Value::Absent).collect();
     let not = match &words(&others)[..] {

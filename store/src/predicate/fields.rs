@@ -6,8 +6,7 @@ use sea_orm::DbBackend;
 use sea_orm::sea_query::extension::postgres::PgExpr;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
 use serde_json::Value as Json;
-use smarttasks_model::predicate::{Check, Range, Value};
-use std::collections::BTreeSet;
+use smarttasks_model::predicate::{Check, Range, Value, Values};
 
 /// A custom field, or something within one.
 pub(super) struct Custom {
@@ -75,7 +74,7 @@ impl Custom {
         })
     }
 
-    fn one_of(&self, values: &BTreeSet<Value>, lean: Lean) -> SimpleExpr {
+    fn one_of(&self, values: &Values, lean: Lean) -> SimpleExpr {
         let texts: Vec<&str> = values
             .iter()
             .filter_map(|value| match value {

@@ -15,9 +15,8 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
 use sea_orm::{Condition, DbBackend};
 use smarttasks_model::Timestamp;
 use smarttasks_model::predicate::{
-    Bounds, Check, Field, Moment, Number, Predicate, Range, Subject, Test, Value,
+    Bounds, Check, Field, Moment, Number, Predicate, Range, Subject, Test, Value, Values,
 };
-use std::collections::BTreeSet;
 pub(crate) use walk::{Among, Walk, walks};
 
 /// What every task passes of which a predicate holds at `now`. What is asked of anything else than
@@ -186,7 +185,7 @@ fn is_time(field: &Field) -> bool {
     )
 }
 
-fn one_of(field: &Field, column: Column, values: &BTreeSet<Value>) -> SimpleExpr {
+fn one_of(field: &Field, column: Column, values: &Values) -> SimpleExpr {
     let absent = field.may_be_absent() && values.contains(&Value::Absent);
     let there: Vec<SimpleExpr> = values
         .iter()
@@ -250,7 +249,7 @@ fn between<T>(
     Condition::all().add_option(min).add_option(max).into()
 }
 
-fn numbers(values: &BTreeSet<Value>) -> impl Iterator<Item = Number> {
+fn numbers(values: &Values) -> impl Iterator<Item = Number> {
     values.iter().filter_map(|value| match value {
         Value::Number(number) => Some(*number),
         _ => None,

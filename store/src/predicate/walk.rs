@@ -10,9 +10,10 @@ use super::{column, condition};
 use crate::entity::tasks::Column;
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{Condition, DbBackend};
-use smarttasks_model::predicate::{Bounds, Check, Field, Predicate, Range, Subject, Test, Value};
+use smarttasks_model::predicate::{
+    Bounds, Check, Field, Predicate, Range, Subject, Test, Value, Values,
+};
 use smarttasks_model::{RuleId, Status, Timestamp};
-use std::collections::BTreeSet;
 
 /// Most walks; what would take more is read as a whole.
 const MOST: usize = 32;
@@ -158,7 +159,7 @@ impl<'a> Conjunction<'a> {
         })
     }
 
-    fn values(&self, of: &Field) -> Option<&'a BTreeSet<Value>> {
+    fn values(&self, of: &Field) -> Option<&'a Values> {
         self.tests().find_map(|(field, check)| match check {
             Check::OneOf(values) if field == of && values.len() <= VALUES => Some(values),
             _ => None,
@@ -282,7 +283,7 @@ fn is_window<T>(bounds: &Bounds<T>) -> bool {
     bounds.min.is_some() && bounds.max.is_some()
 }
 
-fn rank_of_values(field: &Field, values: &BTreeSet<Value>, open: bool) -> Option<u8> {
+fn rank_of_values(field: &Field, values: &Values, open: bool) -> Option<u8> {
     Some(match field {
         Field::AssigneeId if values.contains(&Value::Absent) => 6,
         Field::AssigneeId => 2,
