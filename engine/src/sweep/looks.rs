@@ -202,7 +202,7 @@ impl Page {
         };
         let planned = match done {
             Done::Left | Done::PassedOver => {
-                self.unknown.insert(pair.0);
+                self.miss(pair.0, before);
                 return 0;
             }
             Done::Nothing => None,
@@ -213,7 +213,7 @@ impl Page {
                 let (failed, acts) = (outcome.error.is_some(), acts(&outcome));
                 let planned = run.planned(*outcome, max_depth);
                 if failed {
-                    self.unknown.insert(pair.0);
+                    self.miss(pair.0, before);
                     self.seen.push(Seen::Run(planned));
                     return 0;
                 }
@@ -234,6 +234,14 @@ impl Page {
         let changes = planned.as_ref().map_or(0, PlannedRun::changes);
         self.seen.push(Seen::Match(pair, matches, planned));
         changes
+    }
+
+    /// A task passes the predicate of a rule, and yet does not begin to match. One that matches does
+    /// so still, and stays due if it is.
+    fn miss(&mut self, rule: RuleId, before: Option<&Match>) {
+        if before.is_none() {
+            self.unknown.insert(rule);
+        }
     }
 
     pub(super) fn change(&self, before: Option<&Match>, rule: RuleId, matches: bool) -> Change {

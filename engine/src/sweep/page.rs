@@ -109,7 +109,8 @@ impl Page {
         let succeeded = perform_all(tx, &runs, &self.versions, cautious).await?;
         for (planned, pair, found, new) in std::mem::take(&mut changes.fired) {
             if !succeeded.contains(&planned.run.id) {
-                changes.unknown.insert(pair.0);
+                // A match that there was stands as it did.
+                changes.unknown.extend(new.then_some(pair.0));
                 continue;
             }
             if new {

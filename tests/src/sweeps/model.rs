@@ -6,6 +6,7 @@
 
 use super::{ann_alone, path};
 use crate::backend::Backend;
+use crate::faults::say;
 use crate::harness::{Client, TestApp};
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -443,7 +444,7 @@ fn variable(name: &str) -> Option<u64> {
 #[tokio::test]
 async fn a_sweep_does_what_looking_at_every_task_would_do() {
     let seed = variable("SMARTTASKS_SWEEP_SEED").unwrap_or_else(|| fastrand::u64(..));
-    println!("SMARTTASKS_SWEEP_SEED={seed}");
+    say(&format!("SMARTTASKS_SWEEP_SEED={seed}"));
     let steps = variable("SMARTTASKS_SWEEP_STEPS").unwrap_or(match Backend::chosen() {
         Backend::Embedded => STEPS,
         Backend::Servers => STEPS_ON_SERVERS,
@@ -463,7 +464,7 @@ async fn a_sweep_does_what_looking_at_every_task_would_do() {
         }
     }
     world.check_firings().await;
-    println!("{} fired, {} ended", world.fired, world.ended);
+    say(&format!("{} fired, {} ended", world.fired, world.ended));
     assert!(world.fired * 2 > steps, "few fired: {}", world.fired);
     assert!(world.ended * 10 > steps, "few ended: {}", world.ended);
 }

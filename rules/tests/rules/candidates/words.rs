@@ -391,3 +391,76 @@ SLA timer: the project is \"support\", and the status is todo, in_progress or bl
 "
     );
 }
+
+#[test]
+fn it_is_told_of_which_scripts_the_predicate_says_all() {
+    let cases = [
+        (true, "task.tag(\"x\");"),
+        (
+            true,
+            "if task.is_overdue { email(task.owner, \"Late\", \"\"); }",
+        ),
+        (
+            true,
+            "if !task.is_open { return; } if task.priority < HIGH { return; } emit(\"a.b\", #{});",
+        ),
+        (
+            true,
+            "if task.is_open { notify(task.owner, \"a\", \"b\"); } else { task.untag(\"x\"); }",
+        ),
+        (
+            true,
+            "let late = task.is_overdue; if late && task.priority == URGENT || task.title == \"a\" { task.tag(\"x\"); sleep(days(1)); }",
+        ),
+        (
+            true,
+            "fn words(t) { t.title + \"!\" } if task.is_overdue { task.comment(words(task)); }",
+        ),
+        (
+            true,
+            "let open = count(#{ open: true }); if task.is_overdue { task.comment(`${open}`); }",
+        ),
+        (
+            true,
+            "if task.fields.seats > 3 { if task.title == \"bad\" { throw \"bad\"; } task.tag(\"x\"); }",
+        ),
+        (true, "if event.type == \"ci.failed\" { task.tag(\"x\"); }"),
+        (
+            false,
+            "if task.is_open && now().hour >= 9 { task.tag(\"x\"); }",
+        ),
+        (false, "if count(#{ open: true }) > 3 { task.tag(\"x\"); }"),
+        (
+            false,
+            "if task.is_open { for tag in task.tags { task.untag(tag); } }",
+        ),
+        (
+            false,
+            "fn act(t) { t.tag(\"x\"); } if task.is_open { act(task); }",
+        ),
+        (
+            false,
+            "if task.is_open { state.set(\"n\", 1); task.tag(\"x\"); }",
+        ),
+        (false, "if task.is_open { sleep(days(1)); }"),
+        (
+            false,
+            "if task.is_open { try { task.tag(\"x\"); } catch { log(1); } }",
+        ),
+        (false, "if task.is_open { task?.tag(\"x\"); }"),
+        (
+            false,
+            "if task.is_open { let other = #{}; other.tag(\"x\"); }",
+        ),
+        (false, "if task.title == task.project { task.tag(\"x\"); }"),
+        (true, "if task.fields.on { task.tag(\"x\"); }"),
+    ];
+    let mut wrong = Vec::new();
+    for (expected, script) in cases {
+        let found = candidates(script);
+        if found.exact != expected {
+            wrong.push(format!("{script}\n  {}", found.predicate));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
