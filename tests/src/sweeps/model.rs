@@ -186,7 +186,7 @@ impl World {
             fields[name] = match name {
                 "title" => json!(pick(random, &["a", "b"])),
                 "status" => {
-                    let status = pick(random, &Status::ALL.to_vec());
+                    let status = pick(random, Status::ALL);
                     json!(status)
                 }
                 "priority" => json!(pick(random, &["low", "high", "urgent"])),
