@@ -187,7 +187,20 @@ impl Engine {
         };
         let reading = page.reading(&part, now);
         let (after, to) = (part.after, part.to);
-        let tasks = reading.page(&self.db, Stretch { after, to }, PAGE).await?;
+        let tasks = match reading.page(&self.db, Stretch { after, to }, PAGE).await {
+            // No index finds these few among very many, and a statement has its limit.
+            Err(error) if error.is_transient() && part.sought == Sought::Candidates => {
+                tracing::info!(%error, "candidates are looked for among all tasks");
+                page.rest.push(SweepPart {
+                    sought: Sought::All,
+                    after: None,
+                    to: None,
+                    ..part
+                });
+                return Ok(());
+            }
+            tasks => tasks?,
+        };
         let Some((last, _)) = tasks.last() else {
             return Ok(());
         };
@@ -267,7 +280,15 @@ impl Engine {
             after: Some(last),
             to: part.to,
         };
-        let ends = reading.ends(&self.db, beyond, (PAGE, PAGES)).await?;
+        let (ends, more) = match reading.ends(&self.db, beyond, (PAGE, PAGES)).await {
+            // It takes too long to look so far ahead.
+            Err(error) if error.is_transient() => (Vec::new(), true),
+            ends => {
+                let ends = ends?;
+                let more = ends.len() as u64 >= PAGES;
+                (ends, more)
+            }
+        };
         let mut rest = Vec::new();
         let mut after = Some(last);
         for end in &ends {
@@ -279,7 +300,7 @@ impl Engine {
             });
             after = to;
         }
-        if ends.len() as u64 >= PAGES {
+        if more {
             rest.push(SweepPart {
                 after,
                 ..part.clone()

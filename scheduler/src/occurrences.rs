@@ -30,7 +30,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub(crate) enum Fired {
     /// One run, without a task.
     Once(Box<Event>),
-    /// A look at every task of the rule's workspace.
+    /// A look at the tasks of the rule's workspace.
     Sweep(Asked),
 }
 

@@ -12,7 +12,7 @@
 use crate::db::chunks;
 use crate::entity::sweep_ranges::{self, Column};
 use crate::{Db, Error, Result, Tx};
-use sea_orm::sea_query::{Expr, SimpleExpr};
+use sea_orm::sea_query::{Expr, LockType, SimpleExpr};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use smarttasks_model::{Message, RuleId, SweepPurpose, SweepRange, WorkspaceId};
 use std::collections::{BTreeSet, HashSet};
@@ -28,6 +28,27 @@ pub use reading::{MARGIN, reading};
 /// # Errors
 /// When the database cannot be written.
 pub async fn add(tx: &mut Tx, ranges: impl IntoIterator<Item = SweepRange>) -> Result<()> {
+    leave(tx, ranges, Standing::Awaited).await
+}
+
+/// How a range stands at which nobody has looked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// Others wait for the end of its sweep.
+    Awaited,
+    /// It was given up, and has been replayed: others have gone on without it.
+    GivenUp,
+}
+
+/// Adds what a look at a range leaves, which stands as that did.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn leave(
+    tx: &mut Tx,
+    ranges: impl IntoIterator<Item = SweepRange>,
+    standing: Standing,
+) -> Result<()> {
     let now = tx.now().unix_millis();
     for range in ranges {
         let rules = serde_json::to_string(&range.rules)
@@ -39,7 +60,7 @@ pub async fn add(tx: &mut Tx, ranges: impl IntoIterator<Item = SweepRange>) -> R
             purpose: Set(purpose_name(range.purpose).to_owned()),
             rules: Set(rules),
             created_at: Set(now),
-            given_up_at: Set(None),
+            given_up_at: Set((standing == Standing::GivenUp).then_some(now)),
         });
         tx.publish(Message::Sweep(Box::new(range)))?;
     }
@@ -61,15 +82,26 @@ pub async fn give_up(tx: &mut Tx, range: &SweepRange) -> Result<()> {
     Ok(())
 }
 
-/// Marks a range as looked at; whether it was still to be.
+/// Marks a range as looked at; how it stood, unless it had been looked at before.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn finish(tx: &mut Tx, range: &SweepRange) -> Result<bool> {
+pub async fn finish(tx: &mut Tx, range: &SweepRange) -> Result<Option<Standing>> {
+    let given_up_at: Option<Option<i64>> = sweep_ranges::Entity::find_by_id(range.key())
+        .select_only()
+        .column(Column::GivenUpAt)
+        .lock(LockType::Update)
+        .into_tuple()
+        .one(tx.conn())
+        .await?;
     let gone = sweep_ranges::Entity::delete_by_id(range.key())
         .exec(tx.write_conn())
         .await?;
-    Ok(gone.rows_affected > 0)
+    let standing = given_up_at.map(|at| match at {
+        Some(_) => Standing::GivenUp,
+        None => Standing::Awaited,
+    });
+    Ok(standing.filter(|_| gone.rows_affected > 0))
 }
 
 /// Whether a range is still to be looked at.

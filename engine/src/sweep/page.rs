@@ -65,18 +65,22 @@ impl Page {
 
     /// Writes what the page leads to, unless it was looked at before.
     pub(super) async fn write(&self, tx: &mut Tx, cautious: bool) -> Result<()> {
-        if !sweeps::finish(tx, &self.range).await? {
+        let Some(standing) = sweeps::finish(tx, &self.range).await? else {
             return Ok(());
-        }
+        };
         let rest = self.rest.iter().cloned().enumerate();
         let rest = rest.map(|(number, part)| self.range.leave(number, part));
-        sweeps::add(tx, rest).await?;
+        // Nothing may fire for what is still to be noted, however late that is.
+        let fires = self.range.purpose == SweepPurpose::Fire;
+        let left = if fires { standing } else { Standing::Awaited };
+        sweeps::leave(tx, rest, left).await?;
         let mut unknown = self.unknown.clone();
         if !self.seen.is_empty() {
             unknown.extend(self.write_seen(tx, cautious).await?);
         }
         match &self.part {
-            Some(part) if self.range.purpose == SweepPurpose::Fire => {
+            // Later sweeps may have said since what they know.
+            Some(part) if fires && standing == Standing::Awaited => {
                 let told = self.told(part.begun_at, unknown);
                 marks::tell(tx, &self.range, &told).await
             }

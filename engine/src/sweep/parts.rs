@@ -22,6 +22,10 @@ use std::time::Duration;
 /// as far back as the first.
 const TOGETHER: Duration = Duration::from_secs(5 * 60);
 
+/// A mark that is older says little: more has changed since than passes most predicates. Rules with a
+/// sweep a week are found by theirs still.
+const OLDEST: Duration = Duration::from_secs(8 * 24 * 3600);
+
 /// A rule that is swept.
 pub(super) struct Swept {
     rule: Arc<LoadedRule>,
@@ -135,9 +139,12 @@ fn by_mark<'a>(
 ) -> (Vec<Known<'a>>, Vec<&'a Swept>) {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for (id, swept) in rules {
-        let mark = marks
-            .get(id)
-            .filter(|mark| mark.version == swept.version() && mark.at <= now + sweeps::MARGIN);
+        let is_of_use = |mark: &&Mark| {
+            mark.version == swept.version()
+                && mark.at <= now + sweeps::MARGIN
+                && mark.at + OLDEST >= now
+        };
+        let mark = marks.get(id).filter(is_of_use);
         match mark {
             Some(mark) => known.push((mark.at, swept)),
             None => unknown.push(swept),

@@ -52,24 +52,24 @@ pub fn reading(
     }
 }
 
-/// Those that were written since an instant, but no later than the sweep began, and then what else
-/// is to be read, each without what those before it read. What is written while the sweep goes on
-/// is left to the next.
+/// Those that were written since an instant, and then what else is to be read, each without what
+/// those before it read. What is written long after the sweep began is left to the next, or one might
+/// follow who writes for ever; what another's clock puts a little later than it was is not.
 fn unwritten(
     since: Timestamp,
     begun_at: Timestamp,
     others: impl Iterator<Item = Walk>,
 ) -> Vec<Walk> {
-    let updated = |max| {
-        let min = Bounds::from(Moment::At(since), true).min;
-        within(Field::UpdatedAt, Bounds { min, max })
+    let written = Bounds {
+        min: Bounds::from(Moment::At(since), true).min,
+        max: Bounds::up_to(Moment::At(begun_at + MARGIN), true).max,
     };
-    let max = Bounds::up_to(Moment::At(begun_at), true).max;
+    let written = within(Field::UpdatedAt, written);
+    let mut read = written.negate();
     let mut all = vec![Walk {
         by: Some(Column::UpdatedAt),
-        ..Walk::of(updated(max))
+        ..Walk::of(written)
     }];
-    let mut read = updated(None).negate();
     for mut walk in others {
         let own = walk.predicate.clone();
         walk.predicate = own.clone().and(read.clone());

@@ -4,10 +4,13 @@ use super::{MINUTE, ann_alone, change, sweep_rule};
 use crate::harness::{Client, TestApp, seconds};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use serde_json::{Value, json};
-use smarttasks_model::RuleId;
+use smarttasks_model::predicate::{Passing, Window};
+use smarttasks_model::{RuleId, Sought, SweepPart, SweepPurpose, SweepRange};
+use smarttasks_store::sweeps;
 use smarttasks_store::sweeps::marks::{self, Mark};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use uuid::Uuid;
 
 /// Counts the tasks that sweeps read on this thread, on which everything of a test runs.
 #[derive(Default)]
@@ -44,8 +47,42 @@ impl Recorder for Reads {
 const STUCK: &str = "if task.status == \"blocked\" && task.time_in_status > days(1) { \
                      emit(\"acme.stuck\", #{}); }";
 
+fn id_of(rule: &Value) -> RuleId {
+    rule["id"].as_str().unwrap().parse().unwrap()
+}
+
+/// A sweep of these rules now, at which nobody has looked.
+fn sweep_of(app: &TestApp, ann: &Client, rules: &[&Value]) -> SweepRange {
+    SweepRange {
+        sweep_id: Uuid::new_v4(),
+        workspace_id: ann.workspace(),
+        scheduled_at: app.clock.now(),
+        rules: rules.iter().map(|rule| id_of(rule)).collect(),
+        purpose: SweepPurpose::Fire,
+        part: None,
+    }
+}
+
+/// Adds a range, which may have been given up and be replayed, and waits for what comes of it.
+async fn add(app: &TestApp, range: SweepRange, given_up: bool) {
+    app.db()
+        .write(move |tx| {
+            let range = range.clone();
+            Box::pin(async move {
+                sweeps::add(tx, [range.clone()]).await?;
+                match given_up {
+                    true => sweeps::give_up(tx, &range).await,
+                    false => Ok(()),
+                }
+            })
+        })
+        .await
+        .unwrap();
+    app.settle().await;
+}
+
 async fn mark(app: &TestApp, rule: &Value) -> Option<Mark> {
-    let id: RuleId = rule["id"].as_str().unwrap().parse().unwrap();
+    let id = id_of(rule);
     let marks = marks::of(app.db(), [id]).await.unwrap();
     marks.get(&id).copied()
 }
@@ -221,4 +258,55 @@ async fn many_matches_are_looked_at_in_pages_however_they_are_found() {
     }
     assert_eq!(mark(&app, &rules[0]).await.unwrap().at, app.clock.now());
     assert_eq!(mark(&app, &rules[1]).await, None);
+}
+
+#[tokio::test]
+async fn what_is_replayed_marks_nothing() {
+    let (app, ann) = ann_alone().await;
+    make_tasks(&app, &ann).await;
+    let urgent = "if task.is_open && task.priority == URGENT { emit(\"acme.urgent\", #{}); }";
+    let late = sweep_rule(&ann, "late", json!({})).await;
+    let urgent = sweep_rule(&ann, "urgent", json!({ "script": urgent })).await;
+    for given_up in [true, false] {
+        add(&app, sweep_of(&app, &ann, &[&late, &urgent]), given_up).await;
+        for rule in [&late, &urgent] {
+            assert_eq!(mark(&app, rule).await.is_some(), !given_up);
+        }
+    }
+}
+
+/// A look that comes late finds it by what time has done.
+#[tokio::test]
+async fn what_was_written_since_a_sweep_began_is_found_too() {
+    let (app, ann) = ann_alone().await;
+    let begun_at = app.clock.now();
+    let hour = seconds(3_600);
+    let task = json!({ "title": "Pay", "due_at": app.later(hour / 2) });
+    let task = ann.create_task(task).await;
+    let script = "if task.is_overdue { emit(\"acme.late\", #{}); }";
+    let yearly = json!({ "triggers": [{ "cron": "0 0 1 1 *" }], "script": script });
+    let rule = sweep_rule(&ann, "late", yearly).await;
+    app.clock.advance(hour);
+    change(&ann, "tasks", &task, json!({ "title": "Pay now" })).await;
+    let mut range = sweep_of(&app, &ann, &[&rule]);
+    let window = Window {
+        of: Passing::DueAt,
+        open: true,
+        from: begun_at,
+        to: app.clock.now(),
+    };
+    range.part = Some(SweepPart {
+        id: Uuid::new_v4(),
+        begun_at,
+        versions: [(id_of(&rule), 1)].into(),
+        sought: Sought::Changed {
+            since: begun_at - seconds(60),
+            windows: vec![window],
+            due: Vec::new(),
+        },
+        after: None,
+        to: None,
+    });
+    add(&app, range, false).await;
+    assert_eq!(emitted(&ann, "acme.late").await, 1);
 }
