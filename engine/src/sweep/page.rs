@@ -10,6 +10,7 @@ use smarttasks_model::{
     Timestamp, derive_id,
 };
 use smarttasks_store::matches::{self, Change, Match, Pair};
+use smarttasks_store::sweeps::Standing;
 use smarttasks_store::sweeps::marks::{self, Told};
 use smarttasks_store::{Error, Result, Tx, rules, sweeps, tasks};
 use std::collections::{BTreeSet, HashMap, HashSet};
