@@ -46,30 +46,30 @@ struct Custom {
     amount: i64,
 }
 
+/// The names of the fields that are texts.
+pub const TEXTS: [&str; 7] = [
+    "id",
+    "project",
+    "title",
+    "description",
+    "status",
+    "creator_id",
+    "assignee_id",
+];
+/// The names of those that are numbers. A more pressing priority is more, and `late` is how many
+/// milliseconds ago the deadline was.
+pub const NUMBERS: [&str; 4] = ["priority", "late", "amount", "version"];
+/// The name of the one that is a list of texts.
+pub const TAGS: &str = "tags";
+
 /// The twelve fields of a task, by the kind of their values.
 pub struct Task<'a> {
-    texts: [Cow<'a, str>; Self::TEXTS.len()],
-    numbers: [i64; Self::NUMBERS.len()],
+    texts: [Cow<'a, str>; TEXTS.len()],
+    numbers: [i64; NUMBERS.len()],
     tags: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Task<'a> {
-    /// The names of those that are texts.
-    pub const TEXTS: [&'static str; 7] = [
-        "id",
-        "project",
-        "title",
-        "description",
-        "status",
-        "creator_id",
-        "assignee_id",
-    ];
-    /// The names of those that are numbers. A more pressing priority is more, and `late` is how many
-    /// milliseconds ago the deadline was.
-    pub const NUMBERS: [&'static str; 4] = ["priority", "late", "amount", "version"];
-    /// The name of the one that is a list of texts.
-    pub const TAGS: &'static str = "tags";
-
     /// Reads the task of an event.
     ///
     /// # Errors
@@ -100,12 +100,12 @@ impl<'a> Task<'a> {
     /// The texts by their names.
     pub fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let texts = self.texts.iter().map(|text| &**text);
-        Self::TEXTS.into_iter().zip(texts)
+        TEXTS.into_iter().zip(texts)
     }
 
     /// The numbers by their names.
     pub fn numbers(&self) -> impl Iterator<Item = (&'static str, i64)> {
-        Self::NUMBERS.into_iter().zip(self.numbers)
+        NUMBERS.into_iter().zip(self.numbers)
     }
 
     /// The tags.

@@ -1,7 +1,7 @@
 //! An index over boolean expressions: A-Tree, of SIGMOD 2021.
 
 use super::{Dialect, Engine};
-use crate::task::Task;
+use crate::task::{NUMBERS, TAGS, TEXTS, Task};
 use a_tree::AttributeDefinition;
 use smarttasks_benches::Failure;
 use smarttasks_benches::rules::Case;
@@ -26,18 +26,17 @@ impl Engine for ATree {
     const NAME: &'static str = "a-tree 0.6, an index";
 
     fn load(case: &Case, count: usize, now: Timestamp) -> Result<Self, Failure> {
-        let texts = Task::TEXTS
-            .iter()
-            .map(|name| AttributeDefinition::string(name));
-        let numbers = Task::NUMBERS
+        let texts = TEXTS.iter().map(|name| AttributeDefinition::string(name));
+        let numbers = NUMBERS
             .iter()
             .map(|name| AttributeDefinition::integer(name));
-        let tags = [AttributeDefinition::string_list(Task::TAGS)];
+        let tags = [AttributeDefinition::string_list(TAGS)];
         let attributes: Vec<_> = texts.chain(numbers).chain(tags).collect();
         let tree = a_tree::ATree::new(&attributes).map_err(|error| error.to_string());
         let mut tree = tree?;
         for number in 0..count {
-            let inserted = tree.insert(&number, &DIALECT.guard(case, number));
+            let guard = DIALECT.guard(case, number);
+            let inserted = tree.insert(&number, &guard);
             inserted.map_err(|error| format!("{error:?}"))?;
         }
         Ok(Self { tree, now })
@@ -53,7 +52,7 @@ impl Engine for ATree {
             event.with_integer(name, number)?;
         }
         let tags: Vec<&str> = task.tags().collect();
-        event.with_string_list(Task::TAGS, &tags)?;
+        event.with_string_list(TAGS, &tags)?;
         let found = self.tree.search(&event.build()?);
         Ok(found.map_err(|error| error.to_string())?.matches().len())
     }

@@ -1,7 +1,7 @@
 //! The Common Expression Language, every rule in turn.
 
 use super::{Dialect, Engine};
-use crate::task::Task;
+use crate::task::{TAGS, Task};
 use cel::common::types::{CelInt, CelList, CelString};
 use cel::common::value::Val;
 use cel::{Context, Env, Program, Value};
@@ -53,7 +53,7 @@ impl Engine for Cel {
             .tags()
             .map(|tag| Box::new(CelString::from(tag)) as Box<dyn Val>);
         let tags: Vec<Box<dyn Val + '_>> = tags.collect();
-        context.add_variable_as_val(Task::TAGS, Box::new(CelList::from(tags)));
+        context.add_variable_as_val(TAGS, Box::new(CelList::from(tags)));
         let mut found = 0;
         for rule in &self.rules {
             let matches = rule.execute(&context).map_err(|error| error.to_string())?;

@@ -1,7 +1,7 @@
 //! Rhai alone, every rule in turn: without the product's types and limits.
 
 use super::{Dialect, Engine};
-use crate::task::Task;
+use crate::task::{TAGS, Task};
 use rhai::{AST, Array, Scope};
 use smarttasks_benches::Failure;
 use smarttasks_benches::rules::Case;
@@ -44,7 +44,7 @@ impl Engine for Rhai {
             scope.push_constant(name, number);
         }
         let tags: Array = task.tags().map(Into::into).collect();
-        scope.push_constant(Task::TAGS, tags);
+        scope.push_constant(TAGS, tags);
         let mut found = 0;
         for rule in &self.rules {
             let matches = self

@@ -1,7 +1,7 @@
 //! Zen expressions, of GoRules, every rule in turn.
 
 use super::{Dialect, Engine};
-use crate::task::Task;
+use crate::task::{TAGS, Task};
 use smarttasks_benches::Failure;
 use smarttasks_benches::rules::Case;
 use smarttasks_model::Timestamp;
@@ -46,7 +46,7 @@ impl Engine for Zen {
         let tags = task.tags().map(ToVariable::to_variable).collect();
         let texts = task.texts().map(|(name, of)| (name, of.to_variable()));
         let numbers = task.numbers().map(|(name, of)| (name, of.to_variable()));
-        let tags = (Task::TAGS, Variable::from_array(tags));
+        let tags = (TAGS, Variable::from_array(tags));
         let all = texts.chain(numbers).chain([tags]);
         let all: VariableMap = all
             .map(|(name, value)| (Symbol::from_static(name), value))
