@@ -346,8 +346,10 @@ impl World {
 
     /// The clock goes back a little.
     fn go_back(&mut self) {
+        // Never by a minute in all: so far back a sweep looks for what was written, and no further.
         let by = Duration::from_millis(self.random.u64(1..50_000));
-        self.app.clock.set(self.app.clock.now() - by);
+        let least = self.latest - Duration::from_secs(50);
+        self.app.clock.set((self.app.clock.now() - by).max(least));
         self.note("the clock goes back".to_owned());
     }
 
