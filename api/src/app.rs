@@ -300,7 +300,7 @@ const KEY_LOOK: Duration = Duration::from_secs(3600);
 const KEY_KNOWN: Duration = Duration::from_secs(2 * 3600);
 /// How long a key signs before another takes over.
 const KEY_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How long it verifies beyond that: longer than any token lives.
+/// How long it verifies when another has begun to sign: longer than any token lives.
 const KEY_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
 impl Keys {
@@ -329,16 +329,25 @@ impl Keys {
 async fn ring(db: &Db, issuer: &str) -> Result<KeyRing, StartError> {
     let now = db.clock().now();
     let mut stored = keys::list(db).await?;
-    if stored
+    let is_old = stored
         .first()
-        .is_none_or(|newest| newest.created_at + KEY_AGE <= now)
-    {
+        .is_none_or(|newest| newest.created_at + KEY_AGE <= now);
+    // What signed before this one may go, and not what is merely old: nobody may have looked for long.
+    let since = stored
+        .iter()
+        .map(|key| key.created_at)
+        .find(|created_at| *created_at + KEY_KNOWN + KEY_OVERLAP <= now);
+    let is_past = |key: &keys::SigningKey| since.is_some_and(|since| key.created_at < since);
+    if is_old || stored.last().is_some_and(is_past) {
         let seed = *SigningKey::generate()?.seed();
         db.write(move |tx| {
             Box::pin(async move {
                 let too_old = tx.now() - KEY_AGE;
                 keys::create_if_none_since(tx, uuid::Uuid::new_v4(), &seed, too_old).await?;
-                keys::remove_older_than(tx, too_old - KEY_OVERLAP).await
+                match since {
+                    Some(since) => keys::remove_older_than(tx, since).await,
+                    None => Ok(0),
+                }
             })
         })
         .await?;

@@ -460,6 +460,22 @@ async fn logins_outlive_the_process_and_its_signing_key() {
     app.settle().await;
 }
 
+/// However old it is: nobody may have looked for long.
+#[tokio::test]
+async fn a_signing_key_verifies_until_another_has_signed_for_a_day() {
+    let mut app = TestApp::start().await;
+    let before = published(&app).await;
+    app.restart_after(hours(40 * 24)).await;
+    let after = published(&app).await;
+    assert_eq!(kids(&after).len(), 2);
+    assert!(kids(&after).contains(&kids(&before)[0]));
+    app.restart_after(hours(27)).await;
+    let at_last = published(&app).await;
+    assert_eq!(kids(&at_last).len(), 1);
+    assert!(!kids(&at_last).contains(&kids(&before)[0]));
+    app.settle().await;
+}
+
 #[tokio::test]
 async fn every_route_asks_whether_the_login_is_live() {
     let app = TestApp::start().await;
