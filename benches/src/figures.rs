@@ -1,5 +1,7 @@
-//! Latencies and how they are written.
+//! Latencies, and how figures are written.
 
+use crate::Failure;
+use std::io::Write;
 use std::time::Duration;
 
 /// How long many things took.
@@ -30,6 +32,16 @@ impl Latencies {
             millis(self.percentile(99))
         )
     }
+}
+
+/// Shows a figure as soon as there is one.
+///
+/// # Errors
+/// Nobody reads it.
+pub fn say(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }
 
 /// Milliseconds with as many digits as mean something.

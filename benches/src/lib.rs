@@ -11,7 +11,7 @@ mod timing;
 mod usage;
 
 pub use build::build;
-pub use figures::{Latencies, millis};
+pub use figures::{Latencies, millis, say};
 pub use timing::{Took, each};
 pub use usage::{FamilyUsage, Usage, syncs_per_second, thread_time};
 

@@ -5,11 +5,12 @@
 
 use crate::programs::{Compiled, Programs, Script};
 use crate::rule_index::RuleIndex;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use smarttasks_bus::HandlerError;
 use smarttasks_model::predicate::{Facts, Predicate};
 use smarttasks_model::{
-    Event, EventPattern, EventType, ForEach, Overlap, RuleId, Trigger, User, UserId, WorkspaceId,
+    Event, EventPattern, EventType, Overlap, RuleId, Trigger, User, UserId, WorkspaceId,
 };
 use smarttasks_rules::{Pool, RuleFacts, WorkspaceFacts};
 use smarttasks_store::endpoints::{self, Endpoint};
@@ -21,8 +22,15 @@ use smarttasks_store::{Db, Result};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-/// Workspaces whose rules are kept in memory.
-const KEPT: usize = 10_000;
+/// Rules that are kept in memory, about two kilobytes each.
+const KEPT_RULES: u64 = 2_000_000;
+/// Of how many workspaces, about.
+const KEPT: usize = 20_000;
+/// In so many parts, each with its share of the rules.
+const SHARDS: usize = 4;
+/// What a workspace counts for besides its rules, and the most that it counts for: so that its part
+/// has room for it whatever its size.
+const WEIGHTS: (u64, u64) = (10, KEPT_RULES / (2 * SHARDS as u64));
 
 /// Versions of rules that are kept for runs that wait.
 const PINNED: usize = 2_000;
@@ -48,6 +56,7 @@ pub(crate) struct RuleSet {
     version: i64,
     pub(crate) workspace: Arc<WorkspaceFacts>,
     rules: Arc<Rules>,
+    weight: u64,
     /// The versions of rules of which no run is evaluated.
     pub(crate) quarantined: HashSet<(RuleId, i64)>,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
@@ -92,11 +101,40 @@ impl RuleSet {
     }
 }
 
+/// A rule set counts for as many as it had rules when it was made: the cache wants that to stay.
+#[derive(Clone)]
+struct Size;
+
+impl Weighter<WorkspaceId, Arc<RuleSet>> for Size {
+    fn weight(&self, _: &WorkspaceId, set: &Arc<RuleSet>) -> u64 {
+        set.weight
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "building fails only where an option is missing"
+)]
+fn kept() -> Cache<WorkspaceId, Arc<RuleSet>, Size> {
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(KEPT)
+        .weight_capacity(KEPT_RULES)
+        .shards(SHARDS)
+        .build()
+        .expect("all that is needed is set");
+    Cache::with_options(
+        options,
+        Size,
+        DefaultHashBuilder::default(),
+        DefaultLifecycle::default(),
+    )
+}
+
 /// The rule sets of the workspaces that have work.
 pub(crate) struct RuleSets {
     db: Db,
     pub(crate) programs: Programs,
-    kept: Cache<WorkspaceId, Arc<RuleSet>>,
+    kept: Cache<WorkspaceId, Arc<RuleSet>, Size>,
     /// Rules as they were when runs began that wait.
     pinned: Cache<(RuleId, i64, UserId), Arc<LoadedRule>>,
 }
@@ -106,7 +144,7 @@ impl RuleSets {
         Self {
             programs: Programs::new(db.clone(), pool),
             db,
-            kept: Cache::new(KEPT),
+            kept: kept(),
             pinned: Cache::new(PINNED),
         }
     }
@@ -211,9 +249,12 @@ impl RuleSets {
                 }
                 None => Arc::new(Rules::load(version, known).await?),
             };
+            let (besides, most) = WEIGHTS;
+            let weight = most.min(besides + rules.count());
             let rule_set = RuleSet {
                 version,
                 rules,
+                weight,
                 workspace: Arc::new(WorkspaceFacts {
                     id,
                     name: workspace.name,
@@ -267,6 +308,10 @@ impl Rules {
         Ok(Self(RwLock::new(Versioned { version, index })))
     }
 
+    fn count(&self) -> u64 {
+        self.read().index.len() as u64
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Versioned> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -318,15 +363,6 @@ fn known(rule: Rule, script: Script, compiled: &Compiled) -> Known {
             Trigger::Event(pattern) => Some(pattern.clone()),
             Trigger::Cron { .. } | Trigger::Due(_) => None,
         });
-    let sweeps = |trigger: &Trigger| {
-        matches!(
-            trigger,
-            Trigger::Cron {
-                for_each: ForEach::Task,
-                ..
-            }
-        )
-    };
     let program = compiled.as_ref().ok();
     let loaded = LoadedRule {
         script,
@@ -339,7 +375,7 @@ fn known(rule: Rule, script: Script, compiled: &Compiled) -> Known {
             repeat: rule.spec.repeat,
             hold: rule.spec.hold,
         },
-        sweeps: rule.spec.triggers.iter().any(sweeps),
+        sweeps: rule.spec.triggers.iter().any(Trigger::is_sweep),
         facts: Arc::new(RuleFacts {
             id: rule.id,
             name: rule.spec.name,

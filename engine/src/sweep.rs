@@ -138,7 +138,7 @@ impl Engine {
         let mut page = Page::new(range);
         let rule_sets = self.rule_sets.of([range.workspace_id].into_iter()).await?;
         if let Some(rule_set) = rule_sets.get(&range.workspace_id) {
-            let rules = self.rules_of(range, rule_set).await?;
+            let rules = self.rules_of(range, rule_set, now).await?;
             let mut parts = match &range.part {
                 Some(part) => vec![part.clone()],
                 None => self.parts(range, &rules, now).await?,
@@ -159,6 +159,7 @@ impl Engine {
         &self,
         range: &SweepRange,
         rule_set: &RuleSet,
+        now: Timestamp,
     ) -> Result<BTreeMap<RuleId, Swept>, HandlerError> {
         let rules = range.rules.iter().filter_map(|id| rule_set.rule(*id));
         let mut rules: Vec<Arc<LoadedRule>> = rules.filter(|rule| rule.sweeps).collect();
@@ -169,7 +170,7 @@ impl Engine {
         let programs = self.rule_sets.programs.of(rules.iter()).await?;
         let swept = rules.into_iter().filter_map(|rule| {
             let program = programs.of(&rule)?.clone();
-            Some((rule.facts.id, Swept::new(rule, program, range)))
+            Some((rule.facts.id, Swept::new(rule, program, range, now)))
         });
         Ok(swept.collect())
     }
@@ -189,7 +190,7 @@ impl Engine {
         let (after, to) = (part.after, part.to);
         let tasks = match reading.page(&self.db, Stretch { after, to }, PAGE).await {
             // No index finds these few among very many, and a statement has its limit.
-            Err(error) if error.is_transient() && part.sought == Sought::Candidates => {
+            Err(error) if error.is_cut_off() && part.sought == Sought::Candidates => {
                 tracing::info!(%error, "candidates are looked for among all tasks");
                 page.rest.push(SweepPart {
                     sought: Sought::All,
@@ -230,7 +231,7 @@ impl Engine {
                 ..part.clone()
             });
         }
-        if full {
+        if full && !page.is_sample(&part) {
             let rest = self.split(&reading, last, &part).await?;
             page.rest.extend(rest);
         }
@@ -282,7 +283,7 @@ impl Engine {
         };
         let (ends, more) = match reading.ends(&self.db, beyond, (PAGE, PAGES)).await {
             // It takes too long to look so far ahead.
-            Err(error) if error.is_transient() => (Vec::new(), true),
+            Err(error) if error.is_cut_off() => (Vec::new(), true),
             ends => {
                 let ends = ends?;
                 let more = ends.len() as u64 >= PAGES;
@@ -383,6 +384,11 @@ impl Page {
         });
         self.rules = rules;
         self.part = Some(part);
+    }
+
+    /// Whether its tasks only show that its rules fail.
+    fn is_sample(&self, part: &SweepPart) -> bool {
+        part.sought == Sought::All && self.rules.values().all(Swept::never_acts)
     }
 
     /// How its tasks are read. Only of candidates it depends on the rule, of which there is one then.

@@ -1,6 +1,6 @@
 //! The database's schema, as migrations for SQLite and PostgreSQL alike.
 //!
-//! Conventions: instants are `bigint` milliseconds since the Unix epoch in columns named `*_at`,
+//! Conventions: instants are `bigint` milliseconds since the Unix epoch in columns named `at`, `*_at` or `*_until`,
 //! because time is the clock's and never the database's; ids are `uuid`; JSON that is only
 //! stored is `text`, JSON that is queried is the backend's own type. There are no foreign keys:
 //! every row names its workspace, and what must go together is written together.

@@ -47,6 +47,7 @@ crate::migration! {
     ],
     indexes: [
         "CREATE INDEX tasks_by_age ON tasks (workspace_id, id)",
+        "CREATE INDEX tasks_by_creation ON tasks (workspace_id, created_at, id)",
         "CREATE INDEX tasks_by_update ON tasks (workspace_id, updated_at, id)",
         "CREATE INDEX tasks_by_deadline ON tasks (workspace_id, due_at, id) WHERE due_at IS NOT NULL",
         "CREATE INDEX tasks_open_by_deadline ON tasks (workspace_id, due_at, id)

@@ -1,7 +1,9 @@
 //! Events: immutable facts, as CloudEvents 1.0.
 
+mod cloud;
+
 use crate::{ChangeId, EventId, RuleId, Task, TaskId, Timestamp, TraceParent, UserId, WorkspaceId};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::str::FromStr;
@@ -174,8 +176,7 @@ macro_rules! as_text {
         }
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-                text.parse().map_err(de::Error::custom)
+                crate::text::parsed(deserializer)
             }
         }
     )+};
@@ -213,7 +214,8 @@ pub struct Snapshot {
 }
 
 /// The `data` of an event.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(untagged)]
 pub enum EventData {
     /// Of the system's own types.
     System(Box<Snapshot>),
@@ -222,8 +224,8 @@ pub enum EventData {
 }
 
 /// An immutable fact; a CloudEvent when written as JSON.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(into = "CloudEvent", try_from = "CloudEvent")]
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(into = "cloud::CloudEvent")]
 pub struct Event {
     /// Derived from its cause.
     pub id: EventId,
@@ -268,118 +270,7 @@ impl Event {
 
     /// `data` as JSON.
     pub fn data_json(&self) -> Value {
-        match &self.data {
-            EventData::System(snapshot) => serde_json::to_value(snapshot).unwrap_or_default(),
-            EventData::Custom(value) => value.clone(),
-        }
-    }
-}
-
-/// The JSON form: CloudEvents 1.0, structured mode, with our extension attributes.
-#[derive(Serialize, Deserialize)]
-struct CloudEvent {
-    specversion: String,
-    id: EventId,
-    source: String,
-    #[serde(rename = "type")]
-    kind: EventType,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    subject: Option<String>,
-    time: Timestamp,
-    datacontenttype: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    traceparent: Option<TraceParent>,
-    change: ChangeId,
-    #[serde(default)]
-    depth: u8,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    actor: Option<UserId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    rule: Option<RuleId>,
-    data: CloudEventData,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum CloudEventData {
-    System(Box<Snapshot>),
-    Custom(Value),
-}
-
-impl<'de> Deserialize<'de> for CloudEventData {
-    /// Which shape it has follows from the event's type, so here it is any value.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Value::deserialize(deserializer).map(Self::Custom)
-    }
-}
-
-impl From<Event> for CloudEvent {
-    fn from(event: Event) -> Self {
-        Self {
-            specversion: "1.0".to_owned(),
-            id: event.id,
-            source: format!("/workspaces/{}", event.workspace_id),
-            kind: event.kind,
-            subject: event.task_id.map(|id| format!("tasks/{id}")),
-            time: event.time,
-            datacontenttype: "application/json".to_owned(),
-            traceparent: event.traceparent,
-            change: event.change,
-            depth: event.depth,
-            actor: event.actor_id,
-            rule: event.rule_id,
-            data: match event.data {
-                EventData::System(snapshot) => CloudEventData::System(snapshot),
-                EventData::Custom(value) => CloudEventData::Custom(value),
-            },
-        }
-    }
-}
-
-/// Not an event of ours.
-#[derive(Debug, thiserror::Error)]
-#[error("not an event of SmartTasks: {0}")]
-pub struct CloudEventError(&'static str);
-
-impl TryFrom<CloudEvent> for Event {
-    type Error = CloudEventError;
-    fn try_from(event: CloudEvent) -> Result<Self, Self::Error> {
-        let workspace_id = event
-            .source
-            .strip_prefix("/workspaces/")
-            .and_then(|id| id.parse().ok())
-            .ok_or(CloudEventError("source is not /workspaces/<id>"))?;
-        let task_id = match event.subject.as_deref() {
-            None => None,
-            Some(subject) => Some(
-                subject
-                    .strip_prefix("tasks/")
-                    .and_then(|id| id.parse().ok())
-                    .ok_or(CloudEventError("subject is not tasks/<id>"))?,
-            ),
-        };
-        let data = match event.data {
-            CloudEventData::Custom(value) if event.kind.is_system() => {
-                let snapshot = serde_json::from_value(value)
-                    .map_err(|_| CloudEventError("data is not that of an event of the system"))?;
-                EventData::System(Box::new(snapshot))
-            }
-            CloudEventData::Custom(value) => EventData::Custom(value),
-            CloudEventData::System(snapshot) => EventData::System(snapshot),
-        };
-        Ok(Self {
-            id: event.id,
-            workspace_id,
-            kind: event.kind,
-            task_id,
-            time: event.time,
-            traceparent: event.traceparent,
-            change: event.change,
-            depth: event.depth,
-            actor_id: event.actor,
-            rule_id: event.rule,
-            data,
-        })
+        serde_json::to_value(&self.data).unwrap_or_default()
     }
 }
 
@@ -451,6 +342,8 @@ mod tests {
             // Names that the system's own events use are the poster's to use too.
             data: EventData::Custom(json!({ "task": null, "changes": [], "actor": "bob" })),
         };
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
         let written = serde_json::to_value(&event).unwrap();
         assert_eq!(written["specversion"], "1.0");
         assert_eq!(written["type"], "ci.done");

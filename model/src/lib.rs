@@ -18,6 +18,7 @@ mod rule;
 mod sweep;
 mod task;
 mod task_filter;
+mod text;
 mod time;
 mod trace;
 mod user;

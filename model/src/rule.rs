@@ -23,6 +23,14 @@ pub enum Trigger {
     Due(Span),
 }
 
+impl Trigger {
+    /// Whether its occurrences look at tasks.
+    pub fn is_sweep(&self) -> bool {
+        let each = ForEach::Task;
+        matches!(self, Self::Cron { for_each, .. } if *for_each == each)
+    }
+}
+
 /// What a cron occurrence evaluates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -62,9 +62,12 @@ named!(
 );
 
 impl Status {
+    /// Those in which work is still to be done, in order.
+    pub const OPEN: [Self; 3] = [Self::Todo, Self::InProgress, Self::Blocked];
+
     /// Whether work is still to be done.
-    pub const fn is_open(self) -> bool {
-        !matches!(self, Self::Done | Self::Cancelled)
+    pub fn is_open(self) -> bool {
+        Self::OPEN.contains(&self)
     }
 }
 
@@ -113,6 +116,11 @@ impl Task {
     /// Who answers for it: the assignee, or else the creator.
     pub fn owner_id(&self) -> UserId {
         self.assignee_id.unwrap_or(self.creator_id)
+    }
+
+    /// Whether it is open and its deadline has passed, which it has at that instant.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.status.is_open() && self.due_at.is_some_and(|due| due <= now)
     }
 }
 

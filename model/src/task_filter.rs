@@ -40,7 +40,7 @@ pub struct TaskFilter {
     /// With a deadline at or after this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_after: Option<Timestamp>,
-    /// Open with a deadline before now, or not.
+    /// Open when its deadline has passed, or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overdue: Option<bool>,
     /// Made before this.
@@ -104,7 +104,6 @@ impl TaskFilter {
         let since = |limit: Option<Timestamp>, at: Option<Timestamp>| {
             limit.is_none_or(|limit| at.is_some_and(|at| at >= limit))
         };
-        let overdue = task.status.is_open() && task.due_at.is_some_and(|due| due < now);
         before(self.due_before, task.due_at)
             && since(self.due_after, task.due_at)
             && before(self.created_before, Some(task.created_at))
@@ -112,7 +111,9 @@ impl TaskFilter {
             && since(self.completed_after, task.completed_at)
             && before(self.status_changed_before, Some(task.status_changed_at))
             && since(self.updated_since, Some(task.updated_at))
-            && self.overdue.is_none_or(|wanted| wanted == overdue)
+            && self
+                .overdue
+                .is_none_or(|wanted| wanted == task.is_overdue(now))
     }
 }
 

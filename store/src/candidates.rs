@@ -31,49 +31,6 @@ pub struct Stretch {
     pub to: Option<Place>,
 }
 
-/// The first candidates of a stretch, at most `limit`, and where each stands.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn page(
-    db: &Db,
-    workspace: WorkspaceId,
-    predicate: &Predicate,
-    now: Timestamp,
-    stretch: Stretch,
-    limit: u64,
-) -> Result<Vec<(Place, Task)>> {
-    let walks = walks(predicate);
-    let reading = Reading {
-        workspace,
-        now,
-        walks,
-    };
-    reading.page(db, stretch, limit).await
-}
-
-/// Where the first pages of a stretch end, at most `pages`, of `limit` candidates each; the last of
-/// them may have less. Only indexes are read where they have all that is asked for.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn ends(
-    db: &Db,
-    workspace: WorkspaceId,
-    predicate: &Predicate,
-    now: Timestamp,
-    stretch: Stretch,
-    pages: (u64, u64),
-) -> Result<Vec<Place>> {
-    let walks = walks(predicate);
-    let reading = Reading {
-        workspace,
-        now,
-        walks,
-    };
-    reading.ends(db, stretch, pages).await
-}
-
 /// Tasks of a workspace in the order of walks, one after the other.
 #[derive(Debug)]
 pub struct Reading {
@@ -83,6 +40,16 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// The candidates of a predicate.
+    pub fn of(predicate: &Predicate, workspace: WorkspaceId, now: Timestamp) -> Self {
+        let walks = walks(predicate);
+        Self {
+            workspace,
+            now,
+            walks,
+        }
+    }
+
     /// The first tasks of a stretch, at most `limit`, and where each stands.
     ///
     /// # Errors
@@ -119,7 +86,7 @@ impl Reading {
     }
 
     /// Where the first pages of a stretch end, at most `pages`, of `limit` tasks each; the last of
-    /// them may have less.
+    /// them may have less. Only indexes are read where they have all that is asked for.
     ///
     /// # Errors
     /// When the database cannot be read.

@@ -100,6 +100,19 @@ impl Error {
         matches!(self, Self::Unavailable(_) | Self::Overloaded { .. })
     }
 
+    /// Whether the database ended a statement that took longer than statements may.
+    pub fn is_cut_off(&self) -> bool {
+        let Self::Unavailable(Some(
+            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)),
+        )) = self
+        else {
+            return false;
+        };
+        // PostgreSQL's QUERY_CANCELED and SQLite's INTERRUPT.
+        let code = cause.as_database_error().and_then(|error| error.code());
+        code.is_some_and(|code| matches!(&*code, "57014" | "9"))
+    }
+
     /// Names what a violated unique constraint means for this write.
     #[must_use]
     pub fn conflict_as(self, conflict: Conflict) -> Self {

@@ -30,7 +30,7 @@ use sea_orm::{
     QueryFilter, QueryOrder, QuerySelect, Select, Set,
 };
 use smarttasks_model::{
-    ForEach, RuleId, RuleSpec, SweepPurpose, SweepRange, Timestamp, Trigger, UserId, WorkspaceId,
+    RuleId, RuleSpec, SweepPurpose, SweepRange, Timestamp, Trigger, UserId, WorkspaceId,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 use versions::Origin;
@@ -249,15 +249,7 @@ async fn count_anew(tx: &mut Tx, rule: &Rule) -> Result<()> {
 }
 
 fn sweeps_tasks(spec: &RuleSpec) -> bool {
-    spec.triggers.iter().any(|trigger| {
-        matches!(
-            trigger,
-            Trigger::Cron {
-                for_each: ForEach::Task,
-                ..
-            }
-        )
-    })
+    spec.triggers.iter().any(Trigger::is_sweep)
 }
 
 /// Has it noted which tasks match already, if the rule is not for them.

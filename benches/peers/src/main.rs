@@ -9,7 +9,7 @@ mod engines;
 mod task;
 
 use engines::{ATree, Acting, Cel, Engine, Matching, Rhai, Zen};
-use smarttasks_benches::rules::{CASES, Case};
+use smarttasks_benches::rules::{CASES, Case, by_count};
 use smarttasks_benches::{Failure, each};
 use smarttasks_model::{Clock, Timestamp};
 use std::io::Write;
@@ -17,31 +17,19 @@ use std::io::Write;
 #[global_allocator]
 static HEAP: smarttasks_heap::Counting = smarttasks_heap::Counting;
 
-/// Numbers of rules.
-const COUNTS: &[usize] = &[1, 100, 1_000, 10_000, 100_000];
 /// The columns are so wide.
 const WIDTH: usize = 10;
-/// What strangers' scripts may need, as in the product.
-const STACK_BYTES: usize = 256 * 1024 * 1024;
 
 fn main() -> Result<(), Failure> {
-    let most = match std::env::args().nth(1) {
-        None => usize::MAX,
-        Some(text) => text.parse().map_err(|_| format!("{text:?} is no number"))?,
-    };
-    let bench = std::thread::Builder::new()
-        .stack_size(STACK_BYTES)
-        .spawn(move || compare(most))?;
-    bench.join().map_err(|_| "the benchmark panicked")?
+    by_count(compare)
 }
 
-fn compare(most: usize) -> Result<(), Failure> {
-    let counts: Vec<usize> = COUNTS.iter().copied().filter(|of| *of <= most).collect();
+fn compare(counts: &[usize]) -> Result<(), Failure> {
     let now = Clock::system().now();
     for case in CASES {
         let mut table = Table {
             case,
-            counts: &counts,
+            counts,
             now,
             found: None,
         };

@@ -5,7 +5,7 @@
 //! rules are known that it concerns, until their scripts are evaluated, and when every script is:
 //! microseconds of processor time.
 
-use smarttasks_benches::rules::{CASES, Rules};
+use smarttasks_benches::rules::{CASES, Rules, by_count};
 use smarttasks_benches::{Failure, each, thread_time};
 use smarttasks_model::Clock;
 use smarttasks_rules::{Language, Limits};
@@ -15,25 +15,14 @@ use std::time::Duration;
 #[global_allocator]
 static HEAP: smarttasks_heap::Counting = smarttasks_heap::Counting;
 
-/// Numbers of rules.
-const COUNTS: &[usize] = &[1, 100, 1_000, 10_000, 100_000];
 /// Rules that are added, changed and removed.
 const CHANGES: usize = 20_000;
-/// What strangers' scripts may need, as in the product.
-const STACK_BYTES: usize = 256 * 1024 * 1024;
 
 fn main() -> Result<(), Failure> {
-    let most = match std::env::args().nth(1) {
-        None => usize::MAX,
-        Some(text) => text.parse().map_err(|_| format!("{text:?} is no number"))?,
-    };
-    let bench = std::thread::Builder::new()
-        .stack_size(STACK_BYTES)
-        .spawn(move || measure(most))?;
-    bench.join().map_err(|_| "the benchmark panicked")?
+    by_count(measure)
 }
 
-fn measure(most: usize) -> Result<(), Failure> {
+fn measure(counts: &[usize]) -> Result<(), Failure> {
     let (language, now) = (Language::new(Limits::default()), Clock::system().now());
     let mut out = std::io::stdout();
     for case in CASES {
@@ -42,10 +31,9 @@ fn measure(most: usize) -> Result<(), Failure> {
             out,
             "  rules |  asked | matched | µs until known | µs evaluated too | µs every rule | µs parsing"
         )?;
-        let counts = COUNTS.iter().copied().filter(|count| *count <= most);
         let mut last = None;
         for count in counts {
-            let rules = Rules::of(&language, case, count, now)?;
+            let rules = Rules::of(&language, case, *count, now)?;
             writeln!(out, "{}", row(&rules, &case.event(now)?)?)?;
             last = Some(rules);
         }

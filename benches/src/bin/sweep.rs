@@ -9,14 +9,13 @@
 use sea_orm::QueryResult;
 use serde_json::json;
 use smarttasks_benches::bulk::{Bulk, Tasks};
-use smarttasks_benches::{Failure, Usage, millis};
+use smarttasks_benches::{Failure, Usage, millis, say};
 use smarttasks_model::predicate::Predicate;
 use smarttasks_model::{UserId, WorkspaceId};
 use smarttasks_rules::{Language, Limits};
-use smarttasks_store::candidates::{self, Stretch};
+use smarttasks_store::candidates::{Reading, Stretch, plan};
 use smarttasks_tests::harness::{Client, TestApp, seconds};
 use smarttasks_tests::servers::Servers;
-use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -77,12 +76,6 @@ async fn measure(servers: bool, tasks: u64) -> Result<(), Failure> {
     ))
 }
 
-fn say(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
-}
-
 /// The product with its tasks, somebody whose they are, and a connection to its database.
 async fn product(
     servers: Option<&Servers>,
@@ -133,7 +126,7 @@ async fn workspace(bulk: &Bulk) -> Result<WorkspaceId, Failure> {
 async fn candidates(app: &TestApp, bulk: &Bulk) -> Result<(), Failure> {
     let (workspace, now) = (workspace(bulk).await?, app.clock.now());
     let predicate = predicate()?;
-    let plan = candidates::plan(app.db(), workspace, &predicate, now).await?;
+    let plan = plan(app.db(), workspace, &predicate, now).await?;
     for step in &plan.steps {
         say(&format!("\ncandidates: {}\n{}\n", step.sql, step.detail))?;
     }
@@ -143,10 +136,8 @@ async fn candidates(app: &TestApp, bulk: &Bulk) -> Result<(), Failure> {
         bulk.id(workspace.0),
         now.unix_millis()
     );
-    let page = async |limit| {
-        let stretch = Stretch::default();
-        candidates::page(app.db(), workspace, &predicate, now, stretch, limit).await
-    };
+    let reading = Reading::of(&predicate, workspace, now);
+    let page = |limit| reading.page(app.db(), Stretch::default(), limit);
     let (mut written, mut ours, mut pages) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TIMES {
         let found: (Vec<QueryResult>, _) = timed(bulk.rows(&by_hand)).await?;

@@ -8,10 +8,9 @@
 use serde_json::json;
 use smarttasks_benches::bulk::Bulk;
 use smarttasks_benches::rules::event;
-use smarttasks_benches::{Failure, FamilyUsage};
+use smarttasks_benches::{Failure, FamilyUsage, Usage, say};
 use smarttasks_model::{ChangeId, Event, EventId, TaskId, WorkspaceId};
 use smarttasks_tests::harness::{Client, TestApp};
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 #[global_allocator]
@@ -69,12 +68,6 @@ async fn measure(workspaces: u64, rules: u64) -> Result<(), Failure> {
         ))?;
     }
     Ok(())
-}
-
-fn say(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
 }
 
 fn micros(time: Duration, events: usize) -> f64 {
@@ -154,5 +147,5 @@ async fn round(
 }
 
 fn cpu() -> Result<Duration, Failure> {
-    Ok(smarttasks_benches::Usage::own()?.cpu)
+    Ok(Usage::own()?.cpu)
 }

@@ -3,9 +3,11 @@
 
 mod cases;
 mod condition;
+mod counts;
 
 pub use cases::{CASES, Case, event};
 pub use condition::Condition;
+pub use counts::by_count;
 
 use crate::{Failure, thread_time};
 use smarttasks_engine::RuleIndex;

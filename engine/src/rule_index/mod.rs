@@ -116,6 +116,16 @@ impl<R> RuleIndex<R> {
         self.entries.iter().flatten().map(|entry| &entry.rule)
     }
 
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// Whether any rule listens to events of this type.
     pub fn is_listened_to(&self, kind: &EventType) -> bool {
         self.listeners_of(kind).next().is_some()

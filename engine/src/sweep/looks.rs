@@ -154,7 +154,7 @@ impl Page {
         if !swept.may_act(program, task, now) {
             return before.map(|_| Told::Matches(false));
         }
-        if before.is_none() || !program.is_exact() {
+        if before.is_none() || swept.never_acts() || !program.is_exact() {
             return Some(Told::Asked);
         }
         match self.change(before, swept.rule().facts.id, true) {

@@ -3,7 +3,8 @@
 //! Between two sweeps the answer of a predicate can change only where a task was written or time went
 //! past a threshold. So of a rule that acts just where its predicate holds, and of which it is known
 //! up to when its matches are those tasks, only these are read, and the matches that are due. Of
-//! another the tasks are read that pass its predicate now; of one without a predicate, all.
+//! another the tasks are read that pass its predicate now; of one without a predicate, all. Predicates
+//! are asked as they are for the event of an occurrence.
 
 use super::{SweepPart, occurrence};
 use crate::Engine;
@@ -32,13 +33,28 @@ pub(super) struct Swept {
     program: Compiled,
     /// What starts its runs.
     event: Arc<Event>,
+    /// Of which tasks it may act; absent where the script is refused.
+    predicate: Option<Predicate>,
+    /// For which tasks it acts, where nothing but a write or a threshold can change that.
+    tracked: Option<Predicate>,
 }
 
 impl Swept {
-    pub(super) fn new(rule: Arc<LoadedRule>, program: Compiled, range: &SweepRange) -> Self {
+    pub(super) fn new(
+        rule: Arc<LoadedRule>,
+        program: Compiled,
+        range: &SweepRange,
+        now: Timestamp,
+    ) -> Self {
         let event = Arc::new(occurrence(&rule, range));
+        let understood = program.as_ref().ok();
+        let predicate = understood.map(|program| program.predicate().for_event(&event, now));
+        let exact = understood.filter(|program| program.is_exact() && !never_acts(program));
+        let tracked = exact.and_then(|program| program.predicate().for_occurrences(&event));
         Self {
             rule,
+            predicate,
+            tracked: tracked.filter(|of| of.windows(now, now).is_some()),
             program,
             event,
         }
@@ -62,39 +78,44 @@ impl Swept {
 
     /// What holds wherever it acts.
     pub(super) fn predicate(&self) -> Option<&Predicate> {
-        let program = self.program.as_ref().ok()?;
-        Some(&**program.predicate())
+        self.predicate.as_ref()
     }
 
-    /// Whether it may act for a task. One that never acts can only fail, and its owner is to learn
-    /// of it.
+    /// Whether it acts for no task whatever started it: it can only fail, and its owner is to learn of
+    /// it.
+    pub(super) fn never_acts(&self) -> bool {
+        self.program
+            .as_ref()
+            .is_ok_and(|program| never_acts(program))
+    }
+
+    /// Whether it may act for a task, or fail.
     pub(super) fn may_act(&self, program: &Program, task: &Task, now: Timestamp) -> bool {
         let facts = Facts {
             task: Some(task),
             event: &self.event,
             now,
         };
-        program.predicate().is_never() || program.predicate().holds(&facts)
+        never_acts(program) || program.predicate().holds(&facts)
     }
 
     /// Whether nothing but a write or a threshold can change for which tasks it acts.
     pub(super) fn is_tracked(&self) -> bool {
-        self.windows(Timestamp::default(), Timestamp::default())
-            .is_some()
+        self.tracked.is_some()
     }
 
     fn windows(&self, since: Timestamp, now: Timestamp) -> Option<Vec<Window>> {
-        let program = self.program.as_ref().ok()?;
-        let predicate = program.predicate();
-        let exact = program.is_exact() && !predicate.is_never();
-        exact.then(|| predicate.windows(since, now)).flatten()
+        self.tracked.as_ref()?.windows(since, now)
     }
 
     /// Whether it says nothing about its tasks.
     fn is_of_all(&self) -> bool {
-        self.predicate()
-            .is_none_or(|of| of.is_always() || of.is_never())
+        self.predicate.as_ref().is_none_or(Predicate::is_always)
     }
+}
+
+fn never_acts(program: &Program) -> bool {
+    program.predicate().is_never()
 }
 
 impl Engine {
@@ -124,6 +145,9 @@ impl Engine {
                 .map(|swept| part([swept], Sought::Candidates, now)),
         );
         parts.extend(of_all(all.into_iter(), now));
+        // Of those that can only fail, a page of any tasks is enough to show it.
+        let fails = rules.values().filter(|of| of.never_acts());
+        parts.extend(of_all(fails, now));
         Ok(parts)
     }
 }

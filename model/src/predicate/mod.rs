@@ -98,6 +98,19 @@ impl Predicate {
         }
     }
 
+    /// What remains to be asked of a task at each occurrence of a schedule, one of which this is. None
+    /// when it asks for what one occurrence has and another has not.
+    pub fn for_occurrences(&self, one: &Event) -> Option<Self> {
+        (!self.asks_for_data()).then(|| self.for_event(one, one.time))
+    }
+
+    fn asks_for_data(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::asks_for_data),
+            Self::Test(test) => matches!(test.of, Subject::EventData(_)),
+        }
+    }
+
     /// How many tests it is made of.
     pub fn size(&self) -> usize {
         match self {

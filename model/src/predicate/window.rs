@@ -32,6 +32,8 @@ pub enum Passing {
     StatusChangedAt,
     /// The last write.
     UpdatedAt,
+    /// The creation.
+    CreatedAt,
 }
 
 impl Passing {
@@ -41,6 +43,7 @@ impl Passing {
             Self::DueAt => Field::DueAt,
             Self::StatusChangedAt => Field::StatusChangedAt,
             Self::UpdatedAt => Field::UpdatedAt,
+            Self::CreatedAt => Field::CreatedAt,
         }
     }
 
@@ -49,6 +52,7 @@ impl Passing {
             Field::DueAt => Self::DueAt,
             Field::StatusChangedAt => Self::StatusChangedAt,
             Field::UpdatedAt => Self::UpdatedAt,
+            Field::CreatedAt => Self::CreatedAt,
             _ => return None,
         })
     }
@@ -205,6 +209,9 @@ mod tests {
         let late = before(Field::DueAt, ahead(0));
         let nearly = before(Field::DueAt, Moment::Now(Span::from_millis(30_000)));
         let all = idle.or(late).and(nearly.negate().or(open()));
+        let old = before(Field::CreatedAt, ahead(-1));
+        let window = (Passing::CreatedAt, false, -DAY, -DAY + 60_000);
+        assert_eq!(spans(&old), Some(vec![window]));
         assert_eq!(
             spans(&all),
             Some(vec![
@@ -230,7 +237,6 @@ mod tests {
 
     #[test]
     fn of_what_is_not_found_in_order_or_not_of_the_task_nothing_can_be_said() {
-        assert_eq!(spans(&before(Field::CreatedAt, ahead(-1))), None);
         assert_eq!(spans(&before(Field::CompletedAt, ahead(-1))), None);
         let custom = Field::Custom(Path::from(["a".to_owned()]));
         assert_eq!(spans(&before(custom, ahead(0))), None);

@@ -81,7 +81,7 @@ fields! { FIELDS of TaskHandle as "Task":
         "if task.is_overdue { log(now() - task.due_at); } // 2d 23h"
         => |task, e| {
             let (now, task) = (e.inputs.now, e.task(task)?);
-            Dynamic::from(task.status.is_open() && task.due_at.is_some_and(|due| due <= now))
+            Dynamic::from(task.is_overdue(now))
         };
     age: "Duration", "How long ago it was made.",
         "log(task.age > weeks(1)); // true"

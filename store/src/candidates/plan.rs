@@ -1,7 +1,7 @@
 //! How the database would read the candidates of a predicate, in its own words.
 
 use super::{Reading, select};
-use crate::predicate::{condition, walks};
+use crate::predicate::condition;
 use crate::{Db, Result};
 use sea_orm::sea_query::Query;
 use sea_orm::{
@@ -48,13 +48,7 @@ pub async fn plan(
     now: Timestamp,
 ) -> Result<Plan> {
     let on = db.reader().get_database_backend();
-    let walks = walks(predicate);
-    let reading = Reading {
-        workspace,
-        now,
-        walks,
-    };
-    let steps = reading.steps(db).await?;
+    let steps = Reading::of(predicate, workspace, now).steps(db).await?;
     let whole = Query::select()
         .cond_where(sea_orm::Condition::all().add(condition(predicate, now, on)))
         .to_owned();
@@ -114,13 +108,17 @@ async fn explain(conn: &DatabaseConnection, statement: &Statement) -> Result<Vec
     lines
 }
 
-/// The index that a line of a plan speaks of, unless it is one of all tasks of a workspace.
+/// The index that a line of a plan speaks of, unless it is one of all tasks of a workspace. Lines with a
+/// colon tell conditions, in which any text may stand.
 fn index_of(line: &str) -> Option<String> {
-    let word = line
-        .split_whitespace()
-        .find(|word| word.starts_with("tasks_"))?;
-    let of_all = matches!(word, "tasks_by_age" | "tasks_pkey");
-    (!of_all).then(|| word.to_owned())
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let index = words.windows(2).find_map(|pair| match pair {
+        ["using" | "on" | "INDEX", index] if index.starts_with("tasks_") => Some(*index),
+        _ => None,
+    });
+    let of_all = |index: &&str| matches!(*index, "tasks_by_age" | "tasks_pkey");
+    let index = index.filter(|index| !line.contains(':') && !of_all(index));
+    index.map(str::to_owned)
 }
 
 /// A statement from its condition on, with its values.

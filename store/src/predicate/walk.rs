@@ -69,8 +69,8 @@ impl Walk {
 }
 
 fn is_open() -> SimpleExpr {
-    let open = Status::ALL.iter().filter(|status| status.is_open());
-    Expr::col(Column::Status).is_in(open.map(|status| SimpleExpr::Constant(status.as_str().into())))
+    Expr::col(Column::Status)
+        .is_in(Status::OPEN.map(|status| SimpleExpr::Constant(status.as_str().into())))
 }
 
 /// How the candidates of a predicate are read. No task is read twice, but where a test is not said
@@ -183,8 +183,7 @@ impl<'a> Conjunction<'a> {
 
     /// Whether nothing else is said of its status.
     fn is_just_open(&self) -> bool {
-        let open = Status::ALL.iter().copied().filter(|of| of.is_open());
-        self.statuses() == Some(open.collect())
+        self.statuses() == Some(Status::OPEN.into())
     }
 
     /// The indexes that find these tasks, each with its rank: the least finds fewest, as far as that
@@ -204,6 +203,9 @@ impl<'a> Conjunction<'a> {
                 }
                 (Field::UpdatedAt, Check::Range(Range::Time(of))) if of.min.is_some() => {
                     (1, Way::Time(Column::UpdatedAt))
+                }
+                (Field::CreatedAt, Check::Range(Range::Time(of))) if of.min.is_some() => {
+                    (1, Way::Time(Column::CreatedAt))
                 }
                 (Field::StatusChangedAt, Check::Range(Range::Time(of))) if by_status => {
                     (if is_window(of) { 0 } else { 4 }, Way::TimeInStatus)

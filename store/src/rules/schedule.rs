@@ -129,7 +129,7 @@ pub(super) async fn schedule_deadlines(
     workspace: WorkspaceId,
     rule: &NewRule,
 ) -> Result<()> {
-    let open = [Status::Todo, Status::InProgress, Status::Blocked].map(Status::as_str);
+    let open = Status::OPEN.map(Status::as_str);
     let now = tx.now().unix_millis();
     for offset in offsets_of(&rule.spec) {
         let deadlines: Vec<(uuid::Uuid, i64)> = task_rows::Entity::find()

@@ -128,5 +128,6 @@ fn passed(window: &Window) -> Vec<Walk> {
         }
         Passing::DueAt => vec![by(Column::DueAt, inside)],
         Passing::UpdatedAt => vec![by(Column::UpdatedAt, inside)],
+        Passing::CreatedAt => vec![by(Column::CreatedAt, inside)],
     }
 }

@@ -215,14 +215,14 @@ pub async fn count(
 }
 
 fn condition(filter: &TaskFilter, now: Timestamp, on: DbBackend) -> Condition {
-    let open = [Status::Todo, Status::InProgress, Status::Blocked].map(Status::as_str);
+    let open = Status::OPEN.map(Status::as_str);
     let statuses = filter.status.iter().map(|status| status.as_str());
     let priorities = filter.priority.iter().map(|priority| rank(*priority));
     let overdue = || {
         Condition::all()
             .add(Column::Status.is_in(open))
             .add(Column::DueAt.is_not_null())
-            .add(Column::DueAt.lt(now.unix_millis()))
+            .add(Column::DueAt.lte(now.unix_millis()))
     };
     let millis = |at: Timestamp| at.unix_millis();
     Condition::all()

@@ -87,6 +87,10 @@ fn shapes() -> Vec<(Predicate, Vec<&'static str>)> {
         (open(), vec!["tasks_by_status"; 3]),
         (after(Field::UpdatedAt, "-1m"), vec!["tasks_by_update"]),
         (
+            open().and(after(Field::CreatedAt, "-1m")),
+            vec!["tasks_by_creation"],
+        ),
+        (
             open().and(overdue().or(after(Field::UpdatedAt, "-1m"))),
             vec!["tasks_open_by_deadline", "tasks_by_update"],
         ),
@@ -200,6 +204,7 @@ async fn a_sweep_reads_along_indexes(db: &Db) {
             window(Passing::DueAt, false),
             window(Passing::StatusChangedAt, true),
             window(Passing::UpdatedAt, false),
+            window(Passing::CreatedAt, false),
         ],
         due: vec![rule],
     };
@@ -212,6 +217,7 @@ async fn a_sweep_reads_along_indexes(db: &Db) {
         "tasks_by_time_in_status",
         "tasks_by_time_in_status",
         "tasks_by_update",
+        "tasks_by_creation",
         "matches_due",
     ];
     expect_indexes(db, &range, &Predicate::ALWAYS, &indexes).await;

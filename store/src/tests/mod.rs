@@ -5,6 +5,7 @@ mod candidates;
 mod changes;
 mod deliveries;
 mod failures;
+mod filters;
 mod predicates;
 mod quarantine;
 mod scripts;

@@ -7,7 +7,7 @@
 use super::server::Database;
 use super::{Directory, event, open};
 use crate::Db;
-use crate::candidates::{self, Stretch};
+use crate::candidates::{Reading, Stretch};
 use crate::entity::tasks::{Column, Entity};
 use crate::predicate::condition;
 use crate::tasks::{by_ids, task_to_row};
@@ -92,14 +92,22 @@ fn numbers() -> Vec<Json> {
 }
 
 /// What random things are made of.
-struct Source {
-    rng: Rng,
+pub(super) struct Source {
+    pub(super) rng: Rng,
     now: Timestamp,
     numbers: Vec<Json>,
 }
 
 impl Source {
-    fn text(&mut self) -> String {
+    pub(super) fn new(seed: u64, now: Timestamp) -> Self {
+        Self {
+            rng: Rng::with_seed(seed),
+            now,
+            numbers: numbers(),
+        }
+    }
+
+    pub(super) fn text(&mut self) -> String {
         let text = self.rng.choice(TEXTS).unwrap().to_owned();
         match self.rng.u8(..8) {
             0 => text + self.rng.choice(TEXTS).unwrap(),
@@ -107,11 +115,11 @@ impl Source {
         }
     }
 
-    fn id(&mut self) -> Uuid {
+    pub(super) fn id(&mut self) -> Uuid {
         derive_id(self.now, &[&[self.rng.u8(..4)]])
     }
 
-    fn time(&mut self) -> Timestamp {
+    pub(super) fn time(&mut self) -> Timestamp {
         self.now + self.span()
     }
 
@@ -126,11 +134,11 @@ impl Source {
         }
     }
 
-    fn status(&mut self) -> Status {
+    pub(super) fn status(&mut self) -> Status {
         *self.rng.choice(Status::ALL).unwrap()
     }
 
-    fn priority(&mut self) -> Priority {
+    pub(super) fn priority(&mut self) -> Priority {
         *self.rng.choice(Priority::ALL).unwrap()
     }
 
@@ -156,7 +164,7 @@ impl Source {
             .collect()
     }
 
-    fn task(&mut self, number: usize, workspace: WorkspaceId) -> Task {
+    pub(super) fn task(&mut self, number: usize, workspace: WorkspaceId) -> Task {
         let tags: BTreeSet<String> = (0..self.rng.usize(..4)).map(|_| self.text()).collect();
         Task {
             id: TaskId(derive_id(self.now, &[&number.to_be_bytes()])),
@@ -332,10 +340,10 @@ async fn paged(
     predicate: &Predicate,
     now: Timestamp,
 ) -> BTreeSet<TaskId> {
+    let reading = Reading::of(predicate, workspace, now);
     let page = async |stretch: Stretch, limit| {
-        candidates::page(db, workspace, predicate, now, stretch, limit)
-            .await
-            .unwrap_or_else(|error| panic!("{predicate}: {error}"))
+        let page = reading.page(db, stretch, limit).await;
+        page.unwrap_or_else(|error| panic!("{predicate}: {error}"))
     };
     let (mut stretch, mut places, mut last) = (Stretch::default(), Vec::new(), Vec::new());
     loop {
@@ -347,8 +355,7 @@ async fn paged(
     }
     assert!(places.is_sorted(), "{predicate}: {places:?}");
     let pages = (PAGE, places.len() as u64 + 1);
-    let ends = candidates::ends(db, workspace, predicate, now, Stretch::default(), pages).await;
-    let ends = ends.unwrap();
+    let ends = reading.ends(db, Stretch::default(), pages).await.unwrap();
     assert_eq!(ends, last, "{predicate}");
     let mut after = None;
     let mut apart = Vec::new();
@@ -396,11 +403,7 @@ async fn each_predicate_returns_what_passes_it(db: &Db) {
     let seed = setting("SMARTTASKS_TEST_SEED").unwrap_or_else(|| fastrand::u64(..));
     let cases = setting("SMARTTASKS_TEST_CASES").map_or(CASES, |cases| cases as usize);
     let now = db.clock().now();
-    let mut source = Source {
-        rng: Rng::with_seed(seed),
-        now,
-        numbers: numbers(),
-    };
+    let mut source = Source::new(seed, now);
     let workspace = WorkspaceId(source.id());
     let tasks = (0..TASKS).map(|number| source.task(number, workspace));
     let tasks = kept(db, tasks.collect()).await;

@@ -42,7 +42,7 @@ fn is_before(at: Option<Timestamp>, other: Timestamp) -> bool {
 const GUARDS: &[Guard] = &[
     Guard {
         script: "task.is_overdue",
-        holds: |task, now| task.status.is_open() && task.due_at.is_some_and(|due| due <= now),
+        holds: |task, now| task.is_overdue(now),
     },
     Guard {
         script: "task.is_open && task.due_at < now() + minutes(20)",
@@ -66,6 +66,14 @@ const GUARDS: &[Guard] = &[
         holds: |task, now| {
             task.status_changed_at > now + minutes(-5) || task.priority == Priority::Urgent
         },
+    },
+    Guard {
+        script: "event.type == \"rule.scheduled\" && task.is_overdue || changed(\"title\")",
+        holds: |task, now| task.is_overdue(now),
+    },
+    Guard {
+        script: "task.is_open && task.age > minutes(12)",
+        holds: |task, now| task.status.is_open() && task.created_at < now + minutes(-12),
     },
     Guard {
         script: "task.updated_at < now() - minutes(9)",

@@ -1,13 +1,13 @@
 //! What a sweep reads: only tasks for which something may have changed.
 
-use super::{MINUTE, ann_alone, change, sweep_rule};
+use super::{MINUTE, ann_alone, change, path, sweep_rule};
 use crate::harness::{Client, TestApp, seconds};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use serde_json::{Value, json};
 use smarttasks_model::predicate::{Passing, Window};
-use smarttasks_model::{RuleId, Sought, SweepPart, SweepPurpose, SweepRange};
-use smarttasks_store::sweeps;
+use smarttasks_model::{RuleId, Sought, SweepPart, SweepPurpose, SweepRange, TaskId};
 use smarttasks_store::sweeps::marks::{self, Mark};
+use smarttasks_store::{matches, sweeps};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
@@ -139,6 +139,80 @@ async fn a_sweep_in_which_nothing_changes_reads_no_task() {
     assert_eq!(emitted(&ann, "acme.stuck").await, 10);
 }
 
+/// What a script asks of its event is decided for a sweep, and `explain` says what is read.
+#[tokio::test]
+async fn a_rule_of_events_and_of_a_schedule_is_swept_for_what_it_does_then() {
+    let reads = Reads::default();
+    let _guard = metrics::set_default_local_recorder(&reads);
+    let (app, ann) = ann_alone().await;
+    make_tasks(&app, &ann).await;
+    let triggers = json!([{ "event": "task.assigned" }, { "cron": MINUTE }]);
+    let script = "if changed(\"assignee\") { emit(\"acme.assigned\", #{}); } \
+                  else if event.type == \"rule.scheduled\" && task.is_overdue { \
+                  emit(\"acme.late\", #{}); }";
+    let mixed = sweep_rule(
+        &ann,
+        "mixed",
+        json!({ "triggers": triggers, "script": script }),
+    )
+    .await;
+    let script = "if event.data.scheduled_at != () && task.is_overdue { emit(\"acme.at\", #{}); }";
+    let timed = sweep_rule(&ann, "timed", json!({ "script": script })).await;
+    let explained = async |rule: &Value| {
+        let path = format!("{}/explain", path("rules", rule));
+        let search = ann.get(&path).await.body["search"].clone();
+        assert_eq!(search["indexed"], true, "{search}");
+        assert_eq!(
+            search["reads"][0]["index"], "tasks_open_by_deadline",
+            "{search}"
+        );
+        search["incremental"].clone()
+    };
+    assert_eq!(explained(&mixed).await, true);
+    assert_eq!(
+        explained(&timed).await,
+        false,
+        "each occurrence has another"
+    );
+    let disable = async |rule| change(&ann, "rules", rule, json!({ "enabled": false })).await;
+    disable(&timed).await;
+    app.pass(seconds(700)).await;
+    assert_eq!(reads.since(), 1, "one of thirty is overdue");
+    app.pass(seconds(60)).await;
+    reads.since();
+    app.pass(seconds(60)).await;
+    assert_eq!(reads.since(), 0);
+    assert_eq!(emitted(&ann, "acme.late").await, 1);
+}
+
+/// Its owner is to learn of it, for which a page of tasks is enough.
+#[tokio::test]
+async fn a_rule_that_never_acts_is_not_asked_about_every_task() {
+    let reads = Reads::default();
+    let _guard = metrics::set_default_local_recorder(&reads);
+    let (app, ann) = ann_alone().await;
+    let open = "if task.is_open { emit(\"acme.open\", #{}); }";
+    let rule = sweep_rule(&ann, "open", json!({ "script": open })).await;
+    let task = json!({ "title": "Renew" });
+    for _ in 0..600 {
+        ann.create_task(task.clone()).await;
+    }
+    app.pass(seconds(60)).await;
+    assert!(reads.since() >= 600);
+    let never = "if task.is_open && task.status == \"done\" { emit(\"acme.open\", #{}); }";
+    change(&ann, "rules", &rule, json!({ "script": never })).await;
+    app.pass(seconds(60)).await;
+    assert_eq!(reads.since(), 600 + 500, "what matched, and a page");
+    app.pass(seconds(60)).await;
+    assert_eq!(reads.since(), 500);
+    let ids = [id_of(&rule)];
+    let tasks = ann.list("/api/v1/tasks?limit=250").await;
+    let id = |task: &Value| task["id"].as_str().unwrap().parse().unwrap();
+    let tasks: Vec<TaskId> = tasks.iter().map(id).collect();
+    let left = matches::of(app.db(), &ids, &tasks).await;
+    assert!(left.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_match_is_looked_at_again_when_it_is_due_and_not_before() {
     let reads = Reads::default();
@@ -217,7 +291,7 @@ async fn what_matches_is_known_after_a_clean_sweep_and_not_after_one_in_which_a_
     app.pass(seconds(60)).await;
     assert_eq!(version(mark(&app, &rule).await), 2);
     assert_eq!(emitted(&ann, "acme.other").await, 21);
-    assert_eq!(ann.delete(&super::path("rules", &rule)).await.status, 204);
+    assert_eq!(ann.delete(&path("rules", &rule)).await.status, 204);
     assert_eq!(mark(&app, &rule).await, None);
 }
 
@@ -247,7 +321,7 @@ async fn many_matches_are_looked_at_in_pages_however_they_are_found() {
     let told = async || {
         let mut told = Vec::new();
         for rule in &rules {
-            let rule = ann.get(&super::path("rules", rule)).await.body;
+            let rule = ann.get(&path("rules", rule)).await.body;
             told.push(rule["stats"]["matches"].as_i64().unwrap());
         }
         told

@@ -133,15 +133,7 @@ async fn backtest_rule(
 fn notes(spec: &RuleSpec) -> Vec<String> {
     let mut notes = Vec::new();
     let any = |which: &dyn Fn(&Trigger) -> bool| spec.triggers.iter().any(which);
-    if any(&|of| {
-        matches!(
-            of,
-            Trigger::Cron {
-                for_each: ForEach::Task,
-                ..
-            }
-        )
-    }) {
+    if any(&Trigger::is_sweep) {
         notes.push(
             "sweeps are not replayed: what tasks were at each occurrence is not recorded"
                 .to_owned(),

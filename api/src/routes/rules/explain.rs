@@ -117,7 +117,7 @@ async fn explain_rule(
     let around = Surroundings::of(&app, workspace).await?;
     let spec = rule.spec.clone();
     let analysis = analysed(&app, workspace, spec.script.clone(), spec.triggers.clone()).await?;
-    let search = Search::of(&app, &rule, &analysis.candidates.predicate).await?;
+    let search = Search::of(&app, &rule, &analysis.candidates).await?;
     let is_member = |name: &str| {
         let key = name.to_ascii_lowercase();
         let mut members = around.members().values();

@@ -4,8 +4,8 @@ use super::trial::occasion;
 use crate::app::App;
 use crate::problem::ApiError;
 use serde::Serialize;
-use smarttasks_model::predicate::Predicate;
-use smarttasks_model::{ForEach, Trigger};
+use smarttasks_model::Trigger;
+use smarttasks_rules::Candidates;
 use smarttasks_store::candidates::{self, Step};
 use smarttasks_store::rules::Rule;
 
@@ -17,8 +17,12 @@ pub(super) struct Search {
         example = r#""status" IN ('todo', 'in_progress', 'blocked') AND "due_at" < 1796371200000"#
     )]
     sql: String,
-    /// Whether indexes find all these tasks, so that others cost nothing.
+    /// Whether indexes find all that is read; what else the condition says leaves out more of that.
     indexed: bool,
+    /// Whether a sweep reads only the tasks that were written since the one before, those past which
+    /// time moved a condition, and matches that are due. Another reads all that pass, and those that
+    /// matched.
+    incremental: bool,
     /// What is read, one after the other; nothing when no task can be meant.
     reads: Vec<ReadAlong>,
 }
@@ -40,20 +44,23 @@ impl Search {
     pub(super) async fn of(
         app: &App,
         rule: &Rule,
-        predicate: &Predicate,
+        candidates: &Candidates,
     ) -> Result<Option<Self>, ApiError> {
-        let sweeps = |trigger: &&Trigger| {
-            let each = ForEach::Task;
-            matches!(trigger, Trigger::Cron { for_each, .. } if *for_each == each)
-        };
+        let sweeps = |trigger: &&Trigger| trigger.is_sweep();
         let Some(trigger) = rule.spec.triggers.iter().find(sweeps) else {
             return Ok(None);
         };
         let (workspace, now) = (rule.workspace_id, app.now());
-        let predicate = predicate.for_event(&occasion(trigger, workspace, rule.id, None, now), now);
+        let occurrence = occasion(trigger, workspace, rule.id, None, now);
+        let predicate = candidates.predicate.for_event(&occurrence, now);
+        let tracked = candidates.predicate.for_occurrences(&occurrence);
+        let incremental = candidates.exact
+            && !candidates.predicate.is_never()
+            && tracked.is_some_and(|of| of.windows(now, now).is_some());
         let plan = candidates::plan(&app.db, workspace, &predicate, now).await?;
         Ok(Some(Self {
             indexed: plan.is_indexed(),
+            incremental,
             sql: plan.condition,
             reads: plan.steps.into_iter().map(ReadAlong::from).collect(),
         }))

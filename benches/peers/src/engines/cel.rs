@@ -1,6 +1,6 @@
 //! The Common Expression Language, every rule in turn.
 
-use super::{Dialect, Engine};
+use super::{Engine, LIKE_RUST};
 use crate::task::{TAGS, Task};
 use cel::common::types::{CelInt, CelList, CelString};
 use cel::common::value::Val;
@@ -9,15 +9,6 @@ use smarttasks_benches::Failure;
 use smarttasks_benches::rules::Case;
 use smarttasks_model::Timestamp;
 use std::sync::Arc;
-
-const DIALECT: Dialect = Dialect {
-    and: " && ",
-    or: " || ",
-    is: "==",
-    is_not: "!=",
-    one_of: |name, texts| format!("{name} in {texts}"),
-    has_tag: |tag| format!("{tag} in tags"),
-};
 
 /// Compiled programs, and an environment for all of them.
 pub struct Cel {
@@ -31,7 +22,7 @@ impl Engine for Cel {
 
     fn load(case: &Case, count: usize, now: Timestamp) -> Result<Self, Failure> {
         let environment = Arc::new(Env::stdlib());
-        let compiled = (0..count).map(|number| environment.compile(&DIALECT.guard(case, number)));
+        let compiled = (0..count).map(|number| environment.compile(&LIKE_RUST.guard(case, number)));
         let rules: Result<_, _> = compiled.collect();
         Ok(Self {
             rules: rules.map_err(|error| error.to_string())?,

@@ -48,6 +48,16 @@ struct Dialect {
     has_tag: fn(&str) -> String,
 }
 
+/// As Rhai and the Common Expression Language say it.
+const LIKE_RUST: Dialect = Dialect {
+    and: " && ",
+    or: " || ",
+    is: "==",
+    is_not: "!=",
+    one_of: |name, texts| format!("{name} in {texts}"),
+    has_tag: |tag| format!("{tag} in tags"),
+};
+
 impl Dialect {
     /// What one rule of a case asks.
     fn guard(&self, case: &Case, number: usize) -> String {

@@ -1,20 +1,11 @@
 //! Rhai alone, every rule in turn: without the product's types and limits.
 
-use super::{Dialect, Engine};
+use super::{Engine, LIKE_RUST};
 use crate::task::{TAGS, Task};
 use rhai::{AST, Array, Scope};
 use smarttasks_benches::Failure;
 use smarttasks_benches::rules::Case;
 use smarttasks_model::Timestamp;
-
-const DIALECT: Dialect = Dialect {
-    and: " && ",
-    or: " || ",
-    is: "==",
-    is_not: "!=",
-    one_of: |name, texts| format!("{name} in {texts}"),
-    has_tag: |tag| format!("{tag} in tags"),
-};
 
 /// Compiled expressions, and an engine for all of them.
 pub struct Rhai {
@@ -29,7 +20,7 @@ impl Engine for Rhai {
     fn load(case: &Case, count: usize, now: Timestamp) -> Result<Self, Failure> {
         let engine = rhai::Engine::new();
         let compiled =
-            (0..count).map(|number| engine.compile_expression(DIALECT.guard(case, number)));
+            (0..count).map(|number| engine.compile_expression(LIKE_RUST.guard(case, number)));
         let rules = compiled.collect::<Result<_, _>>()?;
         Ok(Self { engine, rules, now })
     }

@@ -7,10 +7,9 @@
 //! a hundred thousand suspended runs.
 
 use serde_json::{Value, json};
-use smarttasks_benches::{Failure, Usage, build, millis};
+use smarttasks_benches::{Failure, Usage, build, millis, say};
 use smarttasks_tests::process::{Connection, Installation, Process, binary};
 use smarttasks_tests::receivers::Mails;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// What can be measured.
@@ -83,13 +82,6 @@ async fn measure(parts: &[String]) -> Result<(), Failure> {
         ))?;
     }
     Ok(())
-}
-
-/// Shows a figure as soon as there is one.
-fn say(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
 }
 
 /// How soon it answers after its start, and the memory that it takes by then.

@@ -340,7 +340,6 @@ fn since(subject: Subject) -> Value {
 }
 
 fn is_open(which: Which) -> Predicate {
-    let open = Status::ALL.iter().filter(|status| status.is_open());
-    let open = open.map(|status| Stored::Status(*status));
-    Predicate::test(which.field(Field::Status), Check::one_of(open))
+    let open = Check::one_of(Status::OPEN.map(Stored::Status));
+    Predicate::test(which.field(Field::Status), open)
 }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 section! {
     /// Who gets an account.
     "accounts" => Accounts {
-        /// Who may register: everyone, who was invited, or nobody.
+        /// Who may register: everyone, or nobody; `invitation` is nobody too, as nobody can be invited yet.
         registration: Registration = WhenAbsent::Derived {
             says: "`open` on a loopback listener, else `closed`",
             from: |given| {

@@ -12,7 +12,7 @@ section! {
         /// The address under which people and other systems reach this service; in links,
         /// and the issuer of access tokens.
         public_url: PublicUrl = WhenAbsent::Derived {
-            says: "`http://<http.listen>`",
+            says: "`http://<http.listen>`, or `http://localhost:<port>` when that is every address",
             from: |given| {
                 let listen: SocketAddr = given.get("http", "listen")?;
                 Some(if listen.ip().is_unspecified() {
@@ -22,7 +22,7 @@ section! {
                 })
             },
         },
-        /// How many requests a minute one user, and one address, may make.
+        /// How many requests a minute one user may make, and a quarter of what one address may.
         rate_limit: RateLimit = WhenAbsent::Text("600"),
     }
 }

@@ -30,8 +30,8 @@ const BYTES: usize = 64 * 1024 * 1024;
 const PART: u64 = 500;
 /// Later events that a run about no task may meet.
 const LATER: usize = 1_000;
-/// How long it may take.
-const TIME: Duration = Duration::from_secs(10);
+/// How long the runs may take: half of what there is for a request, as the events are read first.
+const TIME: Duration = Duration::from_millis(1_500);
 /// How long a run may go on after the event that started it.
 const LONGEST: Span = Span::from_millis(366 * 86_400_000);
 

@@ -1,9 +1,7 @@
 //! The sentence that says why a rule fires, or does not.
 
 use super::Occasion;
-use smarttasks_model::{
-    ForEach, Overlap, Repeat, RunStatus, Span, SweepPurpose, Task, Timestamp, Trigger,
-};
+use smarttasks_model::{Overlap, Repeat, RunStatus, Span, SweepPurpose, Task, Timestamp, Trigger};
 use smarttasks_rules::{Need, ScriptError, Traced};
 use smarttasks_store::matches::{Change, Match, Policy, decide};
 use smarttasks_store::rules::Rule;
@@ -110,11 +108,7 @@ impl Known {
         if let Some(blocked) = self.blocked() {
             return blocked;
         }
-        if let Some(Trigger::Cron {
-            for_each: ForEach::Task,
-            ..
-        }) = occasion.trigger
-        {
+        if occasion.trigger.as_ref().is_some_and(Trigger::is_sweep) {
             return self.of_sweep(done);
         }
         if occasion.recorded {
