@@ -102,7 +102,15 @@ impl Dialect {
     }
 
     fn range(self, field: &Field, column: Column, range: &Range, lean: Lean) -> SimpleExpr {
-        let column = Expr::col(column);
+        let mut column = Expr::col(column);
+        if let Range::Time(bounds) = range
+            && matches!(field, Field::CreatedAt | Field::UpdatedAt)
+            && bounds.min.is_none()
+        {
+            // Most tasks are old. An index by this time, which SQLite would take, finds those and not the
+            // few of the walk, and out of its order.
+            column = column.add(SimpleExpr::Constant(0.into()));
+        }
         match range {
             Range::Time(bounds) if is_time(field) => between(&column, bounds, |moment: &Moment| {
                 moment.instant(self.now).unix_millis().into()

@@ -87,6 +87,14 @@ fn shapes() -> Vec<(Predicate, Vec<&'static str>)> {
         (open(), vec!["tasks_by_status"; 3]),
         (after(Field::UpdatedAt, "-1m"), vec!["tasks_by_update"]),
         (
+            open().and(before(Field::CreatedAt, "-30d")),
+            vec!["tasks_by_status"; 3],
+        ),
+        (
+            assignee().and(before(Field::UpdatedAt, "-30d")),
+            vec!["tasks_by_assignee"],
+        ),
+        (
             open().and(after(Field::CreatedAt, "-1m")),
             vec!["tasks_by_creation"],
         ),
